@@ -1,0 +1,135 @@
+"""The values that pass between a controller, a worker and the store."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from controllers.cost import Charge, Cost, total
+from search_spaces.architecture import Architecture
+from search_spaces.errors import TrialFailed
+
+SCORE = "val_accuracy"
+"""The metric that selection maximises. Test data never enters it."""
+
+AS_LONG_AS_PAID = 1_000_000
+"""As `Proposal.epochs`: train for as long as the budget pays."""
+
+
+class Kind(StrEnum):
+    """What a trial trains."""
+
+    ARCHITECTURE = "architecture"
+    """One network, proposed by the search."""
+    RELAXATION = "relaxation"
+    """A supernet over the whole space."""
+    CONTINUATION = "continuation"
+    """The run's choice, trained further with what the search left of the budget."""
+    FINAL = "final"
+    """The run's choice under the final protocol, on a separate account; the only reader of test data."""
+
+
+class Status(StrEnum):
+    """Where a trial stands."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """What a controller asks for."""
+
+    kind: Kind = Kind.ARCHITECTURE
+    architecture: Architecture | None = None
+    """The network to train; None for a relaxation."""
+    relaxation: Mapping[str, Any] = field(default_factory=dict)
+    """The supernet to train: `{name: NAME, **fields}`."""
+    recipe: str = "standard"
+    recipe_options: Mapping[str, Any] = field(default_factory=dict)
+    epochs: int | None = None
+    """Epochs wanted; None: as many as the study trains every trial."""
+    min_epochs: int | None = None
+    """Fewest epochs accepted when the budget does not pay for all; None: all or nothing."""
+    budget_share: float | None = None
+    """Largest part of the run's whole budget that this trial may take."""
+    parent: int | None = None
+    """Number of the trial of the same run whose weights this one starts from."""
+    prunable: bool = True
+    """Whether the study's scheduler may stop the trial early."""
+    controller_flops: int = 0
+    """What proposing this and learning from it costs the controller itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """Metrics after one epoch, and the cost of the trial up to then."""
+
+    number: int
+    """1 for the first."""
+    metrics: Mapping[str, float]
+    cost: Cost
+    profile: tuple[float, ...] = ()
+    """A relaxation's weight per level."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What a worker returns.
+
+    Raises:
+        TrialFailed: a metric is NaN or infinite, which is a failure and not a value.
+    """
+
+    metrics: Mapping[str, float]
+    charges: tuple[Charge, ...]
+    epochs: int
+    num_parameters: int
+    inference_flops: int
+    """FLOPs of the forward pass of one input."""
+    profile: tuple[float, ...] = ()
+    """A relaxation's weight per level at the end of its training."""
+    derived: tuple[Architecture, ...] = ()
+    """Architectures that a relaxation points to, best first."""
+
+    def __post_init__(self) -> None:
+        for name, value in self.metrics.items():
+            if not math.isfinite(value):
+                raise TrialFailed(f"{name} must be finite, got {value}")
+
+    @property
+    def cost(self) -> Cost:
+        """Sum of the charges."""
+        return total(self.charges)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One thing trained and scored inside a run."""
+
+    number: int
+    """Position in the order of asking, from 0, within the run."""
+    proposal: Proposal
+    epochs: int
+    """Epochs granted."""
+    seed: int
+    status: Status = Status.RUNNING
+    measurement: Measurement | None = None
+    """Present once the trial is COMPLETE or PRUNED."""
+    reason: str = ""
+    """Why it FAILED."""
+
+    @property
+    def score(self) -> float | None:
+        """Validation accuracy in [0, 1]; None where there is no measurement of it."""
+        return None if self.measurement is None else self.measurement.metrics.get(SCORE)
+
+    @property
+    def architecture(self) -> Architecture | None:
+        """The network, unless this is a supernet."""
+        return self.proposal.architecture

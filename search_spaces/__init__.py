@@ -1,0 +1,35 @@
+"""Floor 1: what may be built. Choices, architectures, and the networks they become."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from search_spaces.architecture import Architecture, Option
+from search_spaces.errors import InvalidInput
+from search_spaces.mlp import Mlp
+from search_spaces.registry import resolve
+from search_spaces.space import Choose, SearchSpace
+from search_spaces.values import load
+
+__all__ = ["SPACES", "Architecture", "Choose", "Option", "SearchSpace", "make_space"]
+
+SPACES: dict[str, type[SearchSpace]] = {
+    "mlp": Mlp,
+}
+"""Search spaces by the name that a study file uses. Adding one is one file and one line here."""
+
+
+def make_space(options: Mapping[str, Any], *, input_shape: tuple[int, ...], num_classes: int) -> SearchSpace:
+    """The space that the mapping `{family: NAME, **fields}` describes, for inputs of one shape.
+
+    Raises:
+        InvalidInput: unknown family or field, or a value out of its range.
+    """
+    fields = dict(options)
+    family = fields.pop("family", None)
+    if not isinstance(family, str):
+        raise InvalidInput(f"is required; allowed: {', '.join(SPACES)}", field="family")
+    return load(
+        resolve(family, SPACES, what="space"), {**fields, "input_shape": input_shape, "num_classes": num_classes}
+    )

@@ -1,0 +1,40 @@
+"""The network on which most depth work happens: stem, blocks 1..L, head.
+
+Level 0 is the stem's output, level l the output of block l. Shapes: `x_B...` is a batch of inputs,
+`h_B...` a hidden state, `y_BK` logits (B batch, K classes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+class Chain(nn.Module):
+    """Stem, blocks in sequence, head."""
+
+    def __init__(self, stem: nn.Module, blocks: Sequence[nn.Module], head: nn.Module) -> None:
+        super().__init__()
+        self.stem = stem
+        self.blocks = nn.ModuleList(blocks)
+        self.head = head
+
+    def forward(self, x_B: Tensor) -> Tensor:
+        """Logits `y_BK`."""
+        h_B = self.stem(x_B)
+        for block in self.blocks:
+            h_B = block(h_B)
+        y_BK: Tensor = self.head(h_B)
+        return y_BK
+
+    def hidden_states(self, x_B: Tensor) -> list[Tensor]:
+        """The hidden state after every level: L + 1 tensors, level 0 (the stem) first."""
+        states = [self.stem(x_B)]
+        for block in self.blocks:
+            states.append(block(states[-1]))
+        return states
+
+    def parts(self) -> list[nn.Module]:
+        """Stem, blocks and head, in the order in which they run."""
+        return [self.stem, *self.blocks, self.head]

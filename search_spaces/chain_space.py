@@ -1,0 +1,178 @@
+"""Spaces of chains: how deep, how wide, and which operation in every block.
+
+A chain has one or more stages. Inside a stage all hidden states have one shape, so that any level can stand
+for any other; between stages the shape may change. With one stage the decisions are `depth`, `width`,
+`block1.op`, `block1.width`, ...; with several they are `stage1.depth`, `stage1.block1.op`, ...
+
+A family (`mlp`, `resnet`, `transformer`) is a subclass with four hooks: `operations`, `make_stem`, `make_block`
+and `make_head`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator
+from pydantic.dataclasses import dataclass as validated
+from torch import nn
+
+from search_spaces.architecture import Architecture
+from search_spaces.chain import Chain
+from search_spaces.errors import InvalidInput
+from search_spaces.space import Choose
+from search_spaces.values import CONFIG
+
+
+def _options(value: object) -> tuple[int, ...]:
+    """`3`, `[1, 2, 4]` or `{min: 1, max: 12, step: 1}` as a tuple of distinct whole numbers."""
+    match value:
+        case bool():
+            numbers: Sequence[object] = ()
+        case int():
+            numbers = (value,)
+        case {"min": int(low), "max": int(high), **rest} if set(rest) <= {"step"}:
+            step = rest.get("step", 1)
+            numbers = range(low, high + 1, step) if isinstance(step, int) and step > 0 else ()
+        case [*items]:
+            numbers = items
+        case _:
+            numbers = ()
+    whole = tuple(n for n in numbers if isinstance(n, int) and not isinstance(n, bool) and n >= 0)
+    if not whole or len(whole) != len(numbers) or len(set(whole)) != len(whole):
+        raise InvalidInput(
+            f"must be a whole number, a list of distinct ones, or {{min, max, step}} with min <= max, got {value!r}"
+        )
+    return whole
+
+
+Options = Annotated[tuple[int, ...], BeforeValidator(_options)]
+"""Whole numbers to choose from. One of them is no decision."""
+
+
+@validated(frozen=True, kw_only=True, config=CONFIG)
+class Stage:
+    """A run of blocks whose hidden states have one shape."""
+
+    depth: Options
+    """Numbers of blocks to choose from."""
+    width: Options
+    """Channels (or features) of the hidden state to choose from."""
+    stride: int = 1
+    """Downsampling of the stage's first block."""
+
+    def __post_init__(self) -> None:
+        if min(self.width) < 1:
+            raise InvalidInput(f"must be at least 1, got {min(self.width)}", field="width")
+        if self.stride < 1:
+            raise InvalidInput(f"must be at least 1, got {self.stride}", field="stride")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """One block, as a family builds it."""
+
+    op: str
+    width: int | None
+    """Inner width of the block; None leaves it to the family."""
+    width_in: int
+    width_out: int
+    stride: int
+
+
+@validated(frozen=True, kw_only=True, config=CONFIG)
+class ChainSpace:
+    """Base of the chain families. Give either `depth` and `width`, or `stages`."""
+
+    input_shape: tuple[int, ...]
+    num_classes: int
+    depth: Options | None = None
+    """Numbers of blocks to choose from (one stage)."""
+    width: Options | None = None
+    """Widths of the hidden state to choose from (one stage)."""
+    stages: tuple[Stage, ...] = ()
+    """Several stages with their own depths, widths and strides."""
+    ops: tuple[str, ...] = ()
+    """Operations that every block chooses from; empty: the family's first."""
+    block_width: Options = ()
+    """Inner widths that every block chooses from; empty: left to the family."""
+
+    family: ClassVar[str]
+    operations: ClassVar[tuple[str, ...]]
+    """Every operation of the family; the first is the default."""
+    default_width: ClassVar[int]
+
+    def __post_init__(self) -> None:
+        if self.stages and (self.depth is not None or self.width is not None):
+            raise InvalidInput("give either depth and width, or stages", field="stages")
+        if not self.stages and self.depth is None:
+            raise InvalidInput("is required (or stages)", field="depth")
+        for op in self.ops:
+            if op not in self.operations:
+                raise InvalidInput(f"must be among {', '.join(self.operations)}, got {op!r}", field="ops")
+        if len(set(self.ops)) != len(self.ops):
+            raise InvalidInput(f"must be distinct, got {list(self.ops)}", field="ops")
+        if 0 in self.block_width:
+            raise InvalidInput("must be at least 1, got 0", field="block_width")
+        for number, stage in enumerate(self.stages, start=1):
+            changes_shape = number > 1 or stage.stride != 1
+            if changes_shape and 0 in stage.depth:
+                raise InvalidInput(
+                    "must be at least 1 in a stage that changes the shape", field=f"stages.{number}.depth"
+                )
+
+    @abstractmethod
+    def make_stem(self, width: int) -> nn.Module:
+        """Input `x_B...` to level 0."""
+
+    @abstractmethod
+    def make_block(self, block: Block) -> nn.Module:
+        """One level to the next."""
+
+    @abstractmethod
+    def make_head(self, width: int) -> nn.Module:
+        """A level to logits `y_BK`. Works on every level of the last stage."""
+
+    def all_stages(self) -> tuple[Stage, ...]:
+        """The stages, also when the space was written with `depth` and `width`."""
+        if self.stages:
+            return self.stages
+        assert self.depth is not None
+        return (Stage(depth=self.depth, width=self.width or (self.default_width,)),)
+
+    def compose(self, choose: Choose) -> Architecture:
+        stages = []
+        for number, stage in enumerate(self.all_stages(), start=1):
+            prefix = f"stage{number}." if self.stages else ""
+            depth = choose(f"{prefix}depth", stage.depth)
+            width = choose(f"{prefix}width", stage.width)
+            assert isinstance(depth, int)
+            blocks = [self._compose_block(choose, f"{prefix}block{level}.") for level in range(1, depth + 1)]
+            stages.append({"width": width, "stride": stage.stride, "blocks": blocks})
+        form = {"family": self.family, "stages": stages}
+        return Architecture(depth=sum(len(stage["blocks"]) for stage in stages), form=form)
+
+    def _compose_block(self, choose: Choose, prefix: str) -> dict[str, Any]:
+        op = choose(f"{prefix}op", self.ops or self.operations[:1])
+        width = choose(f"{prefix}width", self.block_width) if self.block_width else None
+        return {"op": op, "width": width}
+
+    def build(self, architecture: Architecture) -> Chain:
+        stages = architecture.form["stages"]
+        stem = self.make_stem(stages[0]["width"])
+        blocks = [self.make_block(block) for block in self.blocks(architecture)]
+        return Chain(stem, blocks, self.make_head(stages[-1]["width"]))
+
+    def blocks(self, architecture: Architecture) -> list[Block]:
+        """The blocks of an architecture with the shapes that they have to meet."""
+        blocks = []
+        stages: list[Mapping[str, Any]] = architecture.form["stages"]
+        width_in = stages[0]["width"]
+        for stage in stages:
+            for index, block in enumerate(stage["blocks"]):
+                stride = stage["stride"] if index == 0 else 1
+                blocks.append(Block(**block, width_in=width_in, width_out=stage["width"], stride=stride))
+                width_in = stage["width"]
+        return blocks

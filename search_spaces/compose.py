@@ -1,0 +1,218 @@
+"""Everything generic about search spaces, written once on top of `SearchSpace.compose`.
+
+Each function is an answerer: random search draws, mutation repeats the parent's answers but one, the
+enumeration walks the tree of answers depth first. A decision with a single option is answered without
+being asked, so it is neither recorded nor a dimension of anything.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search_spaces.architecture import Architecture, Option
+from search_spaces.errors import InvalidArchitecture
+from search_spaces.space import Choose, SearchSpace
+
+EXACT_SIZE_LIMIT = 20_000
+"""Spaces with more points than this are counted by probing."""
+SIZE_PROBES = 2_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Decision:
+    """One question that `compose` asked and the answer it got."""
+
+    name: str
+    options: tuple[Option, ...]
+    answer: Option
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Size:
+    """Number of points of a space; an unbiased estimate when not `exact`."""
+
+    points: float
+    exact: bool
+
+    def __str__(self) -> str:
+        return f"{self.points:.0f}" if self.exact else f"about {self.points:.1e}"
+
+
+def trace(space: SearchSpace, choose: Choose) -> tuple[Architecture, tuple[Decision, ...]]:
+    """Compose with `choose`, and keep what was asked.
+
+    Raises:
+        InvalidArchitecture: `choose` answered with something that is not an option.
+    """
+    asked: dict[str, Decision] = {}
+
+    def recorder(name: str, options: Sequence[Option], /) -> Option:
+        assert name not in asked, f"decision {name!r} was asked twice"
+        assert options, f"decision {name!r} has no options"
+        if len(options) == 1:
+            return options[0]
+        answer = choose(name, options)
+        if answer not in options:
+            raise InvalidArchitecture(f"{name} must be one of {list(options)}, got {answer!r}")
+        asked[name] = Decision(name=name, options=tuple(options), answer=answer)
+        return answer
+
+    architecture = space.compose(recorder)
+    decisions = {name: decision.answer for name, decision in asked.items()}
+    return dataclasses.replace(architecture, decisions=decisions), tuple(asked.values())
+
+
+def answer(space: SearchSpace, decisions: Mapping[str, Option], *, partial: bool = False) -> Architecture:
+    """The architecture that these decisions name.
+
+    Args:
+        partial: whether a decision that is not named takes its first option.
+
+    Raises:
+        InvalidArchitecture: a decision is missing, is never asked, or has no such option.
+    """
+    unused = dict(decisions)
+
+    def choose(name: str, options: Sequence[Option], /) -> Option:
+        if name not in unused and partial:
+            return options[0]
+        if name not in unused:
+            raise InvalidArchitecture(f"{name} must be one of {list(options)}, got nothing")
+        return unused.pop(name)
+
+    architecture, asked = trace(space, choose)
+    if unused:
+        names = ", ".join(decision.name for decision in asked) or "none"
+        raise InvalidArchitecture(f"{next(iter(unused))} is not a decision of this architecture; decisions: {names}")
+    return architecture
+
+
+def validate(space: SearchSpace, architecture: Architecture) -> None:
+    """Check that `architecture` is a point of `space`, with the form that its decisions lead to.
+
+    Raises:
+        InvalidArchitecture: it is not.
+    """
+    if answer(space, architecture.decisions) != architecture:
+        raise InvalidArchitecture(f"architecture {architecture.id} has a form that its decisions do not lead to")
+
+
+def sample(space: SearchSpace, rng: np.random.Generator) -> Architecture:
+    """Every decision answered uniformly at random."""
+    return trace(space, lambda name, options: _draw(options, rng))[0]
+
+
+def mutate(
+    space: SearchSpace, parent: Architecture, rng: np.random.Generator, *, num_mutations: int = 1
+) -> Architecture:
+    """The parent with `num_mutations` decisions answered differently.
+
+    Decisions that only come into being through the change are drawn; those that vanish are dropped.
+    """
+    child = parent
+    for _ in range(num_mutations):
+        decisions = child.decisions
+        if not decisions:
+            break
+        changed = list(decisions)[rng.integers(len(decisions))]
+        child = trace(space, _mutator(decisions, changed, rng))[0]
+    return child
+
+
+def crossover(space: SearchSpace, one: Architecture, other: Architecture, rng: np.random.Generator) -> Architecture:
+    """Every decision answered by either parent with equal chance, by the one that has it, or drawn (uniform crossover)."""
+
+    def choose(name: str, options: Sequence[Option], /) -> Option:
+        inherited = [parent.decisions[name] for parent in (one, other) if parent.decisions.get(name) in options]
+        return _draw(inherited or options, rng)
+
+    return trace(space, choose)[0]
+
+
+def enumerate_space(space: SearchSpace, axes: Sequence[str] = ("*",), *, tied: bool = False) -> Iterator[Architecture]:
+    """Every point of the space that the named axes span, depth first, options in their order.
+
+    Args:
+        axes: patterns of decision names (`depth`, `block*.op`). Decisions that match none take their first option.
+        tied: whether all decisions that match one pattern take the same answer, as one axis of a grid.
+    """
+    path: list[tuple[tuple[Option, ...], int]] = []  # options and index at every branching, root first
+    while True:
+        position = 0
+        axis_answers: dict[str, Option] = {}
+
+        def choose(name: str, options: Sequence[Option], /) -> Option:
+            nonlocal position
+            axis = next((pattern for pattern in axes if fnmatchcase(name, pattern)), None)
+            if axis is None:
+                return options[0]
+            if tied and axis_answers.get(axis) in options:
+                return axis_answers[axis]
+            if position == len(path):
+                path.append((tuple(options), 0))
+            branch, index = path[position]
+            position += 1
+            return axis_answers.setdefault(axis, branch[index]) if tied else branch[index]
+
+        yield trace(space, choose)[0]
+        while path and path[-1][1] + 1 == len(path[-1][0]):
+            path.pop()
+        if not path:
+            return
+        options, index = path.pop()
+        path.append((options, index + 1))
+
+
+def size(space: SearchSpace, *, limit: int = EXACT_SIZE_LIMIT) -> Size:
+    """Number of points: counted up to `limit`, estimated beyond.
+
+    The estimate is Knuth's (Mathematics of Computation, 1975): the mean, over random descents, of the
+    product of the branching factors.
+    """
+    counted = sum(1 for _ in islice(enumerate_space(space), limit + 1))
+    if counted <= limit:
+        return Size(points=counted, exact=True)
+    rng = np.random.default_rng(0)
+    probes = [_num_branches(space, rng) for _ in range(SIZE_PROBES)]
+    return Size(points=float(np.mean(probes)), exact=False)
+
+
+def encode(architectures: Sequence[Architecture]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """One-hot codes of the decisions, plus the depth.
+
+    Returns:
+        A matrix `[architecture, column]` and the column names: `depth`, then `name=option` for every
+        answer that occurs, sorted. An absent decision is all zeros in its columns.
+    """
+    rows = [{f"{name}={option}" for name, option in one.decisions.items()} for one in architectures]
+    columns = sorted(set().union(*rows)) if rows else []
+    matrix = np.zeros((len(rows), 1 + len(columns)))
+    matrix[:, 0] = [one.depth for one in architectures]
+    for index, row in enumerate(rows):
+        matrix[index, 1:] = [column in row for column in columns]
+    return matrix, ("depth", *columns)
+
+
+def _draw(options: Sequence[Option], rng: np.random.Generator) -> Option:
+    return options[int(rng.integers(len(options)))]
+
+
+def _mutator(decisions: Mapping[str, Option], changed: str, rng: np.random.Generator) -> Choose:
+    def choose(name: str, options: Sequence[Option], /) -> Option:
+        if name == changed:
+            return _draw([option for option in options if option != decisions[name]], rng)
+        inherited = decisions.get(name)
+        return inherited if inherited is not None and inherited in options else _draw(options, rng)
+
+    return choose
+
+
+def _num_branches(space: SearchSpace, rng: np.random.Generator) -> float:
+    _, asked = trace(space, lambda name, options: _draw(options, rng))
+    return float(np.prod([len(decision.options) for decision in asked], dtype=np.float64))
