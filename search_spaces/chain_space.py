@@ -144,6 +144,7 @@ class ChainSpace:
 
     def compose(self, choose: Choose) -> Architecture:
         stages = []
+        total_depth = 0
         for number, stage in enumerate(self.all_stages(), start=1):
             prefix = f"stage{number}." if self.stages else ""
             depth = choose(f"{prefix}depth", stage.depth)
@@ -151,8 +152,8 @@ class ChainSpace:
             assert isinstance(depth, int)
             blocks = [self._compose_block(choose, f"{prefix}block{level}.") for level in range(1, depth + 1)]
             stages.append({"width": width, "stride": stage.stride, "blocks": blocks})
-        form = {"family": self.family, "stages": stages}
-        return Architecture(depth=sum(len(stage["blocks"]) for stage in stages), form=form)
+            total_depth += depth
+        return Architecture(depth=total_depth, form={"family": self.family, "stages": stages})
 
     def _compose_block(self, choose: Choose, prefix: str) -> dict[str, Any]:
         op = choose(f"{prefix}op", self.ops or self.operations[:1])

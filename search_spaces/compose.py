@@ -60,6 +60,7 @@ def trace(space: SearchSpace, choose: Choose) -> tuple[Architecture, tuple[Decis
         answer = choose(name, options)
         if answer not in options:
             raise InvalidArchitecture(f"{name} must be one of {list(options)}, got {answer!r}")
+        answer = options[options.index(answer)]  # 2.0 and True equal 2 and 1, but not in JSON, nor in the id
         asked[name] = Decision(name=name, options=tuple(options), answer=answer)
         return answer
 
@@ -69,10 +70,7 @@ def trace(space: SearchSpace, choose: Choose) -> tuple[Architecture, tuple[Decis
 
 
 def answer(space: SearchSpace, decisions: Mapping[str, Option], *, partial: bool = False) -> Architecture:
-    """The architecture that these decisions name.
-
-    Args:
-        partial: whether a decision that is not named takes its first option.
+    """The architecture that these decisions name. With `partial`, a decision not named takes its first option.
 
     Raises:
         InvalidArchitecture: a decision is missing, is never asked, or has no such option.
@@ -105,7 +103,7 @@ def validate(space: SearchSpace, architecture: Architecture) -> None:
 
 def sample(space: SearchSpace, rng: np.random.Generator) -> Architecture:
     """Every decision answered uniformly at random."""
-    return trace(space, lambda name, options: _draw(options, rng))[0]
+    return trace(space, lambda _, options: _draw(options, rng))[0]
 
 
 def mutate(
@@ -126,7 +124,10 @@ def mutate(
 
 
 def crossover(space: SearchSpace, one: Architecture, other: Architecture, rng: np.random.Generator) -> Architecture:
-    """Every decision answered by either parent with equal chance, by the one that has it, or drawn (uniform crossover)."""
+    """Uniform crossover: every decision answered by either parent with equal chance.
+
+    A decision that only one parent has is inherited from it, one that neither has is drawn.
+    """
 
     def choose(name: str, options: Sequence[Option], /) -> Option:
         inherited = [parent.decisions[name] for parent in (one, other) if parent.decisions.get(name) in options]
@@ -138,35 +139,17 @@ def crossover(space: SearchSpace, one: Architecture, other: Architecture, rng: n
 def enumerate_space(space: SearchSpace, axes: Sequence[str] = ("*",), *, tied: bool = False) -> Iterator[Architecture]:
     """Every point of the space that the named axes span, depth first, options in their order.
 
-    Args:
-        axes: patterns of decision names (`depth`, `block*.op`). Decisions that match none take their first option.
-        tied: whether all decisions that match one pattern take the same answer, as one axis of a grid.
+    `axes` are patterns of decision names (`depth`, `block*.op`); decisions that match none take their first
+    option. With `tied`, all decisions that match one pattern take the same answer, as one axis of a grid.
     """
-    path: list[tuple[tuple[Option, ...], int]] = []  # options and index at every branching, root first
+    path: list[_Branching] = []  # root first
     while True:
-        position = 0
-        axis_answers: dict[str, Option] = {}
-
-        def choose(name: str, options: Sequence[Option], /) -> Option:
-            nonlocal position
-            axis = next((pattern for pattern in axes if fnmatchcase(name, pattern)), None)
-            if axis is None:
-                return options[0]
-            if tied and axis_answers.get(axis) in options:
-                return axis_answers[axis]
-            if position == len(path):
-                path.append((tuple(options), 0))
-            branch, index = path[position]
-            position += 1
-            return axis_answers.setdefault(axis, branch[index]) if tied else branch[index]
-
-        yield trace(space, choose)[0]
-        while path and path[-1][1] + 1 == len(path[-1][0]):
+        yield trace(space, _follower(path, axes, tied))[0]
+        while path and path[-1].is_last:
             path.pop()
         if not path:
             return
-        options, index = path.pop()
-        path.append((options, index + 1))
+        path[-1].index += 1
 
 
 def size(space: SearchSpace, *, limit: int = EXACT_SIZE_LIMIT) -> Size:
@@ -213,6 +196,42 @@ def _mutator(decisions: Mapping[str, Option], changed: str, rng: np.random.Gener
     return choose
 
 
+@dataclasses.dataclass(kw_only=True)
+class _Branching:
+    """A decision on the way from the root of the tree of answers, and the branch now taken."""
+
+    options: tuple[Option, ...]
+    index: int = 0
+
+    @property
+    def is_last(self) -> bool:
+        return self.index + 1 == len(self.options)
+
+
+def _follower(path: list[_Branching], axes: Sequence[str], tied: bool) -> Choose:
+    """Answers along `path`, then with first options, by which the path grows to a leaf."""
+    position = 0
+    axis_answers: dict[str, Option] = {}
+
+    def choose(name: str, options: Sequence[Option], /) -> Option:
+        nonlocal position
+        axis = next((pattern for pattern in axes if fnmatchcase(name, pattern)), None)
+        if axis is None:
+            return options[0]
+        if tied and axis_answers.get(axis) in options:
+            return axis_answers[axis]
+        if position == len(path):
+            path.append(_Branching(options=tuple(options)))
+        branching = path[position]
+        position += 1
+        answer = branching.options[branching.index]
+        if tied:
+            axis_answers.setdefault(axis, answer)
+        return answer
+
+    return choose
+
+
 def _num_branches(space: SearchSpace, rng: np.random.Generator) -> float:
-    _, asked = trace(space, lambda name, options: _draw(options, rng))
+    _, asked = trace(space, lambda _, options: _draw(options, rng))
     return float(np.prod([len(decision.options) for decision in asked], dtype=np.float64))

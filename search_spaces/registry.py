@@ -20,7 +20,8 @@ def resolve(name: str, table: Mapping[str, Entry], *, what: str) -> Entry:
     if name in table:
         return table[name]
     if ":" in name:
-        return _imported(name, what)
+        entry: Entry = _imported(name, what)
+        return entry
     raise UnknownName(f"unknown {what} {name!r}; allowed: {', '.join(sorted(table))}, or package.module:attribute")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -16,9 +17,7 @@ CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=
 """Configuration for every value that a person may write: unknown fields and NaN are refused."""
 
 
-@lru_cache(maxsize=None)
-def _adapter(cls: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(cls)
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
 
 def dump(value: object) -> dict[str, Any]:
