@@ -1,0 +1,65 @@
+"""What a task is: labelled inputs in three fixed splits.
+
+Shapes: N examples, `...` the shape of one input.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Inputs `x_N...` (float32) and class labels `y_N` (int64)."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def to(self, device: torch.device) -> Split:
+        """A copy on `device`."""
+        return Split(x=self.x.to(device), y=self.y.to(device))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchData:
+    """All that a search may see."""
+
+    train: Split
+    validation: Split
+    num_classes: int
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+        return tuple(self.train.x.shape[1:])
+
+    def to(self, device: torch.device) -> SearchData:
+        """A copy on `device`, where it stays resident."""
+        return SearchData(
+            train=self.train.to(device), validation=self.validation.to(device), num_classes=self.num_classes
+        )
+
+
+class Task(Protocol):
+    """A data set with fixed splits: the same options give the same splits on every machine.
+
+    Options are keyword fields of a dataclass. Test data has its own door, so that only the final evaluation
+    goes through it.
+    """
+
+    def load(self) -> SearchData:
+        """Training and validation data, on the CPU.
+
+        Raises:
+            InvalidInput: an option is out of range for the data, or a file is missing or malformed.
+        """
+
+    def load_test(self) -> Split:
+        """Test data, on the CPU."""
