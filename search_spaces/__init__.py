@@ -9,6 +9,7 @@ from search_spaces.architecture import Architecture, Option
 from search_spaces.errors import InvalidInput
 from search_spaces.mlp import Mlp
 from search_spaces.registry import resolve
+from search_spaces.resnet import Resnet
 from search_spaces.space import Choose, SearchSpace
 from search_spaces.values import load
 
@@ -16,6 +17,7 @@ __all__ = ["SPACES", "Architecture", "Choose", "Option", "SearchSpace", "make_sp
 
 SPACES: dict[str, type[SearchSpace]] = {
     "mlp": Mlp,
+    "resnet": Resnet,
 }
 """Search spaces by the name that a study file uses. Adding one is one file and one line here."""
 
@@ -30,6 +32,7 @@ def make_space(options: Mapping[str, Any], *, input_shape: tuple[int, ...], num_
     family = fields.pop("family", None)
     if not isinstance(family, str):
         raise InvalidInput(f"is required; allowed: {', '.join(SPACES)}", field="family")
-    return load(
-        resolve(family, SPACES, what="space"), {**fields, "input_shape": input_shape, "num_classes": num_classes}
-    )
+    task = {"input_shape": input_shape, "num_classes": num_classes}
+    for name in task.keys() & fields.keys():
+        raise InvalidInput("is set by the task", field=name)
+    return load(resolve(family, SPACES, what="space"), fields | task)

@@ -4,8 +4,8 @@ A chain has one or more stages. Inside a stage all hidden states have one shape,
 for any other; between stages the shape may change. With one stage the decisions are `depth`, `width`,
 `block1.op`, `block1.width`, ...; with several they are `stage1.depth`, `stage1.block1.op`, ...
 
-A family (`mlp`, `resnet`, `transformer`) is a subclass with four hooks: `operations`, `make_stem`, `make_block`
-and `make_head`.
+A family (`mlp`, `resnet`, `transformer`, `cell`) is a subclass that names its `operations` and implements `make_stem`,
+`make_block` and `make_head`.
 """
 
 from __future__ import annotations
@@ -97,18 +97,26 @@ class ChainSpace:
     ops: tuple[str, ...] = ()
     """Operations that every block chooses from; empty: the family's first."""
     block_width: Options = ()
-    """Inner widths that every block chooses from; empty: left to the family."""
+    """Inner widths that every block with an inner width chooses from; empty: left to the family."""
 
     family: ClassVar[str]
     operations: ClassVar[tuple[str, ...]]
     """Every operation of the family; the first is the default."""
+    operations_without_width: ClassVar[tuple[str, ...]] = ()
+    """Those that have no inner width, so that it is never asked for them."""
     default_width: ClassVar[int]
 
     def __post_init__(self) -> None:
+        if not self.input_shape or min(self.input_shape) < 1:
+            raise InvalidInput(f"must have sides of at least 1, got {list(self.input_shape)}", field="input_shape")
+        if self.num_classes < 1:
+            raise InvalidInput(f"must be at least 1, got {self.num_classes}", field="num_classes")
         if self.stages and (self.depth is not None or self.width is not None):
             raise InvalidInput("give either depth and width, or stages", field="stages")
         if not self.stages and self.depth is None:
             raise InvalidInput("is required (or stages)", field="depth")
+        if self.width is not None and min(self.width) < 1:
+            raise InvalidInput(f"must be at least 1, got {min(self.width)}", field="width")
         for op in self.ops:
             if op not in self.operations:
                 raise InvalidInput(f"must be among {', '.join(self.operations)}, got {op!r}", field="ops")
@@ -116,11 +124,13 @@ class ChainSpace:
             raise InvalidInput(f"must be distinct, got {list(self.ops)}", field="ops")
         if 0 in self.block_width:
             raise InvalidInput("must be at least 1, got 0", field="block_width")
-        for number, stage in enumerate(self.stages, start=1):
-            changes_shape = number > 1 or stage.stride != 1
+        if self.block_width and set(self.all_ops()) <= set(self.operations_without_width):
+            raise InvalidInput(f"none of {', '.join(self.all_ops())} has an inner width", field="block_width")
+        for index, stage in enumerate(self.stages):
+            changes_shape = index > 0 or stage.stride != 1
             if changes_shape and 0 in stage.depth:
                 raise InvalidInput(
-                    "must be at least 1 in a stage that changes the shape", field=f"stages.{number}.depth"
+                    "must be at least 1 in a stage that changes the shape", field=f"stages.{index}.depth"
                 )
 
     @abstractmethod
@@ -134,6 +144,10 @@ class ChainSpace:
     @abstractmethod
     def make_head(self, width: int) -> nn.Module:
         """A level to logits `y_BK`. Works on every level of the last stage."""
+
+    def all_ops(self) -> tuple[str, ...]:
+        """The operations to choose from, also when the space was written without `ops`."""
+        return self.ops or self.operations[:1]
 
     def all_stages(self) -> tuple[Stage, ...]:
         """The stages, also when the space was written with `depth` and `width`."""
@@ -150,15 +164,16 @@ class ChainSpace:
             depth = choose(f"{prefix}depth", stage.depth)
             width = choose(f"{prefix}width", stage.width)
             assert isinstance(depth, int)
-            blocks = [self._compose_block(choose, f"{prefix}block{level}.") for level in range(1, depth + 1)]
+            blocks = [self.compose_block(choose, f"{prefix}block{level}.") for level in range(1, depth + 1)]
             stages.append({"width": width, "stride": stage.stride, "blocks": blocks})
             total_depth += depth
         return Architecture(depth=total_depth, form={"family": self.family, "stages": stages})
 
-    def _compose_block(self, choose: Choose, prefix: str) -> dict[str, Any]:
-        op = choose(f"{prefix}op", self.ops or self.operations[:1])
-        width = choose(f"{prefix}width", self.block_width) if self.block_width else None
-        return {"op": op, "width": width}
+    def compose_block(self, choose: Choose, prefix: str) -> dict[str, Any]:
+        """Ask for one block: the form of its `op` and inner `width`."""
+        op = choose(f"{prefix}op", self.all_ops())
+        has_width = bool(self.block_width) and op not in self.operations_without_width
+        return {"op": op, "width": choose(f"{prefix}width", self.block_width) if has_width else None}
 
     def build(self, architecture: Architecture) -> Chain:
         stages = architecture.form["stages"]

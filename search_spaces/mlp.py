@@ -41,8 +41,8 @@ class Mlp(ChainSpace):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.stages) > 1:
-            raise InvalidInput("an mlp has one stage: give depth and width", field="stages")
+        if self.stages:
+            raise InvalidInput("an mlp has no stages: give depth and width", field="stages")
 
     def make_stem(self, width: int) -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(self.input_shape), width), nn.ReLU())

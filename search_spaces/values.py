@@ -64,5 +64,5 @@ def _sentence(detail: ErrorDetails) -> str:
         case "value_error":
             return str(detail["ctx"]["error"])
         case _:
-            message = detail["msg"].replace("Input should be", "must be")
+            message = detail["msg"].replace("Input should be", "must be").replace("valid tuple", "list")
             return f"{message}, got {detail['input']!r}"
