@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from search_spaces.architecture import Architecture, Option
+from search_spaces.cell import Cell
 from search_spaces.errors import InvalidInput
 from search_spaces.mlp import Mlp
 from search_spaces.registry import resolve
 from search_spaces.resnet import Resnet
 from search_spaces.space import Choose, SearchSpace
+from search_spaces.transformer import Transformer
 from search_spaces.values import load
 
 __all__ = ["SPACES", "Architecture", "Choose", "Option", "SearchSpace", "make_space"]
@@ -18,6 +20,8 @@ __all__ = ["SPACES", "Architecture", "Choose", "Option", "SearchSpace", "make_sp
 SPACES: dict[str, type[SearchSpace]] = {
     "mlp": Mlp,
     "resnet": Resnet,
+    "transformer": Transformer,
+    "cell": Cell,
 }
 """Search spaces by the name that a study file uses. Adding one is one file and one line here."""
 
