@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal
 
 import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
+from torch.optim.optimizer import ParamsT
 
 from search_spaces.values import CONFIG
 
@@ -38,9 +37,11 @@ class Training:
     """bfloat16: autocast of the forward pass."""
 
 
-def make_optimizer(parameters: Iterable[nn.Parameter], training: Training) -> torch.optim.Optimizer:
-    """The optimizer of the weights. Fused kernels: one call per step instead of one per tensor."""
-    parameters = list(parameters)
+def make_optimizer(parameters: ParamsT, training: Training) -> torch.optim.Optimizer:
+    """The optimizer of the weights; a parameter group may set its own `lr` and `weight_decay`.
+
+    Fused kernels: one call per step instead of one per tensor.
+    """
     if training.optimizer == "sgd":
         return torch.optim.SGD(
             parameters,
@@ -57,7 +58,8 @@ def make_schedule(optimizer: torch.optim.Optimizer, training: Training, num_step
     """The learning-rate schedule over `num_steps` optimisation steps; None for a constant rate."""
     match training.schedule:
         case "one_cycle":
-            return OneCycleLR(optimizer, training.learning_rate, total_steps=max(num_steps, 2), cycle_momentum=False)
+            peaks = [group["lr"] for group in optimizer.param_groups]
+            return OneCycleLR(optimizer, peaks, total_steps=max(num_steps, 2), cycle_momentum=False)
         case "cosine":
             return CosineAnnealingLR(optimizer, max(num_steps, 1))
         case "constant":

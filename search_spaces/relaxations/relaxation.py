@@ -53,3 +53,10 @@ class Relaxation(Protocol):
 
     def supernet(self, space: SearchSpace) -> nn.Module:
         """The supernet, a `Supernet`."""
+
+
+def weight_parameters(network: nn.Module) -> list[nn.Parameter]:
+    """The parameters of a supernet that are not its architecture's."""
+    assert isinstance(network, Supernet), f"{type(network).__name__} has no architecture parameters"
+    architecture = {id(parameter) for parameter in network.architecture_parameters()}
+    return [parameter for parameter in network.parameters() if id(parameter) not in architecture]

@@ -8,6 +8,8 @@ from typing import Any
 from torch import nn
 
 from search_spaces.registry import resolve
+from workers.recipes.bilevel import Bilevel
+from workers.recipes.joint import Joint
 from workers.recipes.recipe import Phase, Recipe
 from workers.recipes.standard import Standard
 from workers.training import Training
@@ -15,6 +17,8 @@ from workers.training import Training
 __all__ = ["RECIPES", "Phase", "Recipe", "make_recipe"]
 
 RECIPES: dict[str, Callable[..., Recipe]] = {
+    "bilevel": Bilevel,
+    "joint": Joint,
     "standard": Standard,
 }
 """Recipes by name. Adding one is one file and one line here."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.optimizer import ParamsT
 
 from controllers.cost import ChargeKind
 from workers.recipes.recipe import Phase
@@ -16,12 +17,14 @@ from workers.training import Training, make_optimizer, make_schedule
 
 
 class Standard:
-    """Cross-entropy on training batches."""
+    """Cross-entropy on training batches. `parameters`, in torch's form, are what it trains; by default all."""
 
-    def __init__(self, network: nn.Module, *, training: Training, num_steps: int) -> None:
+    def __init__(
+        self, network: nn.Module, *, training: Training, num_steps: int, parameters: ParamsT | None = None
+    ) -> None:
         self.network = network
         self.training = training
-        self.optimizer = make_optimizer(network.parameters(), training)
+        self.optimizer = make_optimizer(network.parameters() if parameters is None else parameters, training)
         self.schedule = make_schedule(self.optimizer, training, num_steps)
 
     def phases(self, epoch: int) -> Sequence[Phase]:
@@ -33,7 +36,8 @@ class Standard:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.training.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.training.clip_norm)
+            trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+            nn.utils.clip_grad_norm_(trained, self.training.clip_norm)
         self.optimizer.step()
         if self.schedule is not None:
             self.schedule.step()

@@ -1,0 +1,34 @@
+"""Supernets with a continuous architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from search_spaces.errors import InvalidInput
+from search_spaces.registry import resolve
+from search_spaces.relaxations.darts import Darts
+from search_spaces.relaxations.layer_select import LayerSelect
+from search_spaces.relaxations.relaxation import Relaxation, Supernet
+from search_spaces.values import load
+
+__all__ = ["RELAXATIONS", "Relaxation", "Supernet", "make_relaxation"]
+
+RELAXATIONS: dict[str, type[Relaxation]] = {
+    "darts": Darts,
+    "layer_select": LayerSelect,
+}
+"""Relaxations by the name that a study file uses. Adding one is one file and one line here."""
+
+
+def make_relaxation(options: Mapping[str, Any]) -> Relaxation:
+    """The relaxation that the mapping `{name: NAME, **fields}` describes.
+
+    Raises:
+        InvalidInput: unknown relaxation or field, or a value out of its range.
+    """
+    fields = dict(options)
+    name = fields.pop("name", None)
+    if not isinstance(name, str):
+        raise InvalidInput(f"is required; allowed: {', '.join(RELAXATIONS)}", field="name")
+    return load(resolve(name, RELAXATIONS, what="relaxation"), fields)

@@ -1,0 +1,61 @@
+"""What the relaxations of chains share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+
+import torch
+from torch import Tensor
+
+from search_spaces.architecture import Architecture, Option
+from search_spaces.chain_space import ChainSpace
+from search_spaces.compose import answer
+from search_spaces.errors import InvalidInput
+from search_spaces.space import SearchSpace
+
+
+def chain_space(space: SearchSpace, *, method: str) -> ChainSpace:
+    """`space`, known to be a chain space whose every stage has a single width.
+
+    Hidden states of different widths cannot be added, so no relaxation can choose the width of the trunk.
+
+    Raises:
+        InvalidInput: it is another kind of space, or leaves a width of the trunk open.
+    """
+    if not isinstance(space, ChainSpace):
+        raise InvalidInput(f"{method} relaxes chain spaces only, got {type(space).__name__}")
+    for index, stage in enumerate(space.all_stages()):
+        if len(stage.width) > 1:
+            field = f"space.stages.{index}.width" if space.stages else "space.width"
+            raise InvalidInput(f"{method} adds hidden states: {field} must be a single width, got {list(stage.width)}")
+    return space
+
+
+def prefixes(space: ChainSpace) -> tuple[str, ...]:
+    """What the names of each stage's decisions begin with."""
+    if not space.stages:
+        return ("",)
+    return tuple(f"stage{number}." for number in range(1, len(space.stages) + 1))
+
+
+def with_depths(space: ChainSpace, depths: tuple[int, ...]) -> dict[str, Option]:
+    """The decisions that make the stages this deep. A depth with a single option is no decision."""
+    stages = zip(prefixes(space), space.all_stages(), depths, strict=True)
+    return {f"{prefix}depth": depth for prefix, stage, depth in stages if len(stage.depth) > 1}
+
+
+def max_depths(space: ChainSpace) -> tuple[int, ...]:
+    """The largest number of blocks of each stage."""
+    return tuple(max(stage.depth) for stage in space.all_stages())
+
+
+def deepest(space: ChainSpace) -> Architecture:
+    """The deepest chain, its other decisions on their first options."""
+    return answer(space, with_depths(space, max_depths(space)), partial=True)
+
+
+def weighted_sum(weights: Tensor, terms: Iterable[Tensor]) -> Tensor:
+    """`sum_i weights[i] * terms[i]`, term by term: a stack of them would double the memory."""
+    total: Tensor = reduce(torch.add, (weight * term for weight, term in zip(weights, terms, strict=True)))
+    return total

@@ -1,0 +1,153 @@
+"""DARTS's alternation: architecture on validation data, weights on training data (Liu et al., ICLR 2019, algorithm 1).
+
+Every batch first moves the architecture a along the gradient of `L_val(w', a)`, where
+`w' = w - xi grad_w L_train(w, a)` are the weights one step ahead, then moves the weights w on the training loss.
+
+- First order: xi = 0, so w' = w.
+- Second order: xi is the current learning rate of the weights, and the chain rule's term (equation 7) is a central
+  difference (equation 8): `grad_a L_val(w', a) - xi (grad_a L_train(w+, a) - grad_a L_train(w-, a)) / (2 eps)` with
+  `w+- = w +- eps g`, `g = grad_w' L_val(w', a)`, `eps = 0.01 / |g|`.
+
+Differences from the authors' code: w' is the plain gradient step that the paper writes, for every optimizer of the
+weights, without momentum and weight decay; the second order is computed in float32 even if the study trains in
+bfloat16, which is too coarse for the difference; and no pass of the architecture phase touches the running statistics
+of batch normalisation, which belong to the unperturbed weights and to training data.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from controllers.cost import ChargeKind
+from search_spaces.relaxations.relaxation import Supernet, weight_parameters
+from workers.recipes.recipe import Phase
+from workers.recipes.standard import Standard, cross_entropy
+from workers.tasks.task import Split
+from workers.training import Training
+
+PERTURBATION = 0.01
+"""Norm of `eps g`: a footnote of section 2.3 of the paper finds it accurate enough."""
+
+
+class Bilevel:
+    """Alternates the two levels; the hyperparameters are the paper's. Weights alone for `warmup_epochs`."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        training: Training,
+        num_steps: int,
+        order: Literal["first", "second"] = "first",
+        architecture_learning_rate: float = 3e-4,
+        architecture_betas: tuple[float, float] = (0.5, 0.999),
+        architecture_weight_decay: float = 1e-3,
+        warmup_epochs: int = 0,
+    ) -> None:
+        assert isinstance(network, Supernet)
+        self.network = network
+        self.training = training
+        self.order = order
+        self.warmup_epochs = warmup_epochs
+        self.architecture = network.architecture_parameters()
+        self.weights = weight_parameters(network)
+        self.standard = Standard(network, training=training, num_steps=num_steps, parameters=self.weights)
+        self.optimizer = torch.optim.Adam(
+            self.architecture,
+            lr=architecture_learning_rate,
+            betas=architecture_betas,
+            weight_decay=architecture_weight_decay,
+            fused=True,
+        )
+
+    def phases(self, epoch: int) -> Sequence[Phase]:
+        weights = Phase(name="weights", kind=ChargeKind.TRAIN, step=self.standard.step)
+        if epoch < self.warmup_epochs:
+            return (weights,)
+        return (Phase(name="architecture", kind=ChargeKind.ARCHITECTURE, step=self.architecture_step), weights)
+
+    def architecture_step(self, train: Split, validation: Split) -> Tensor:
+        """Move the architecture; returns the validation loss before it, at w'."""
+        with untracked_statistics(self.network):
+            loss, gradient = (
+                self.first_order(validation) if self.order == "first" else self.second_order(train, validation)
+            )
+        for parameter, of_parameter in zip(self.architecture, gradient, strict=True):
+            parameter.grad = of_parameter
+        self.optimizer.step()
+        self.network.constrain()
+        return loss
+
+    def first_order(self, validation: Split) -> tuple[Tensor, Sequence[Tensor]]:
+        """`L_val(w, a)` and its gradient in a."""
+        loss = cross_entropy(self.network, validation, self.training)
+        return loss.detach(), _gradient(loss, self.architecture)
+
+    def second_order(self, train: Split, validation: Split) -> tuple[Tensor, Sequence[Tensor]]:
+        """`L_val(w', a)` and its gradient in a through w' (equations 7 and 8)."""
+        exact = dataclasses.replace(self.training, precision="float32")
+        xi = self.standard.optimizer.param_groups[0]["lr"]
+
+        ahead = _gradient(cross_entropy(self.network, train, exact), self.weights)
+        with shifted(self.weights, ahead, -xi):
+            loss = cross_entropy(self.network, validation, exact)
+            both = _gradient(loss, [*self.architecture, *self.weights])
+        direct, g = both[: len(self.architecture)], both[len(self.architecture) :]
+
+        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part) for part in g]))
+        eps = PERTURBATION / norm.clamp_min(torch.finfo(norm.dtype).tiny)  # a tensor: reading it would stall a GPU
+        step = [eps * part for part in g]
+        with shifted(self.weights, step, 1.0):
+            above = _gradient(cross_entropy(self.network, train, exact), self.architecture)
+        with shifted(self.weights, step, -1.0):
+            below = _gradient(cross_entropy(self.network, train, exact), self.architecture)
+
+        parts = zip(direct, above, below, strict=True)
+        return loss.detach(), [straight - xi * (up - down) / (2 * eps) for straight, up, down in parts]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"standard": self.standard.state_dict(), "architecture": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.standard.load_state_dict(state["standard"])
+        self.optimizer.load_state_dict(state["architecture"])
+
+
+@contextmanager
+def untracked_statistics(network: nn.Module) -> Iterator[None]:
+    """Batch normalisation uses the batch, as in training, and leaves its running statistics as they are."""
+    tracking = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    for module in tracking:
+        module.track_running_stats = False
+    try:
+        yield
+    finally:
+        for module in tracking:
+            module.track_running_stats = True
+
+
+@contextmanager
+def shifted(weights: Sequence[nn.Parameter], direction: Sequence[Tensor], scale: float) -> Iterator[None]:
+    """`w + scale * direction` in the place of w; afterwards w again, to the bit."""
+    kept = [weight.detach().clone() for weight in weights]
+    with torch.no_grad():
+        for weight, change in zip(weights, direction, strict=True):
+            weight.add_(change, alpha=scale)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for weight, before in zip(weights, kept, strict=True):
+                weight.copy_(before)
+
+
+def _gradient(loss: Tensor, parameters: Sequence[nn.Parameter]) -> tuple[Tensor, ...]:
+    """Gradient of the loss, zero for a parameter that it does not depend on."""
+    return torch.autograd.grad(loss, parameters, materialize_grads=True)

@@ -1,0 +1,56 @@
+"""Weights and architecture parameters in one training loss, as LayerSelect was trained by its author.
+
+Weight decay is for weights: on an architecture parameter it would be a preference, in LayerSelect for a shallow depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from controllers.cost import ChargeKind
+from search_spaces.relaxations.relaxation import Supernet, weight_parameters
+from workers.recipes.recipe import Phase
+from workers.recipes.standard import Standard
+from workers.tasks.task import Split
+from workers.training import Training
+
+
+class Joint:
+    """The standard recipe on all parameters of a supernet, projected after every step.
+
+    `architecture_learning_rate` is the peak rate of the architecture parameters; None: that of the weights. Both
+    follow the study's schedule.
+    """
+
+    def __init__(
+        self, network: nn.Module, *, training: Training, num_steps: int, architecture_learning_rate: float | None = None
+    ) -> None:
+        assert isinstance(network, Supernet)
+        self.supernet = network
+        groups: list[dict[str, Any]] = [
+            {"params": weight_parameters(network)},
+            {
+                "params": network.architecture_parameters(),
+                "lr": training.learning_rate if architecture_learning_rate is None else architecture_learning_rate,
+                "weight_decay": 0.0,
+            },
+        ]
+        self.standard = Standard(network, training=training, num_steps=num_steps, parameters=groups)
+
+    def phases(self, epoch: int) -> Sequence[Phase]:
+        return (Phase(name="joint", kind=ChargeKind.TRAIN, step=self.step),)
+
+    def step(self, train: Split, validation: Split) -> Tensor:
+        """One step of everything on `train`; returns the loss before it."""
+        loss = self.standard.step(train, validation)
+        self.supernet.constrain()
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.standard.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.standard.load_state_dict(state)
