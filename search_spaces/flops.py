@@ -72,7 +72,7 @@ def _attention(query: torch.Size, key: torch.Size, value: torch.Size, *_: Any, *
 
 
 def _attention_backward(
-    grad_out: torch.Size, query: torch.Size, key: torch.Size, value: torch.Size, *_: Any, **__: Any
+    _grad_out: torch.Size, query: torch.Size, key: torch.Size, value: torch.Size, *_: Any, **__: Any
 ) -> int:
     """Five: the scores again and the gradients of queries, keys, values and scores."""
     return 2 * _num_scores(query, key) * (3 * query[-1] + 2 * value[-1])

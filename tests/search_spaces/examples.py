@@ -1,0 +1,91 @@
+"""Small spaces of every family, for the contract tests of this floor and of those above."""
+
+from typing import Any
+
+from search_spaces import SearchSpace, make_space
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "mlp": {
+        "input_shape": (6,),
+        "num_classes": 3,
+        "options": {"family": "mlp", "depth": [0, 1, 2], "width": [8, 12], "ops": ["dense", "residual"]},
+    },
+    "mlp_inner_width": {
+        "input_shape": (1, 2, 3),
+        "num_classes": 3,
+        "options": {
+            "family": "mlp",
+            "depth": {"min": 1, "max": 3},
+            "width": 8,
+            "ops": ["residual", "dense"],
+            "block_width": [4, 8],
+        },
+    },
+    "resnet": {
+        "input_shape": (1, 8, 8),
+        "num_classes": 3,
+        "options": {
+            "family": "resnet",
+            "depth": [1, 2],
+            "width": 4,
+            "ops": ["basic", "bottleneck", "separable", "plain"],
+            "block_width": [2, 4],
+        },
+    },
+    "resnet_stages": {
+        "input_shape": (3, 7, 5),
+        "num_classes": 3,
+        "options": {
+            "family": "resnet",
+            "stages": [{"depth": [0, 1], "width": 4}, {"depth": [1, 2], "width": [4, 8], "stride": 2}],
+            "ops": ["separable", "plain", "basic"],
+        },
+    },
+    "transformer": {
+        "input_shape": (1, 8, 8),
+        "num_classes": 3,
+        "options": {
+            "family": "transformer",
+            "depth": [1, 2, 3],
+            "width": [8, 16],
+            "heads": 2,
+            "ops": ["encoder", "attention", "feed_forward"],
+        },
+    },
+    "transformer_vector": {
+        "input_shape": (5,),
+        "num_classes": 3,
+        "options": {
+            "family": "transformer",
+            "depth": [0, 1, 2],
+            "width": 8,
+            "ops": ["attention", "encoder"],
+            "block_width": [8, 12],
+        },
+    },
+    "cell": {
+        "input_shape": (3, 6, 6),
+        "num_classes": 3,
+        "options": {
+            "family": "cell",
+            "depth": [0, 1, 2],
+            "width": 4,
+            "ops": ["nor_conv_1x1", "skip_connect", "none"],
+        },
+    },
+    "cell_stages": {
+        "input_shape": (1, 7, 5),
+        "num_classes": 3,
+        "options": {
+            "family": "cell",
+            "stages": [{"depth": [1, 2], "width": 4}, {"depth": 1, "width": 8, "stride": 2}],
+            "ops": ["nor_conv_3x3", "avg_pool_3x3"],
+        },
+    },
+}
+"""By name: the shape of one input, the number of classes, and the options of a study file."""
+
+
+def example_space(name: str) -> SearchSpace:
+    example = EXAMPLES[name]
+    return make_space(example["options"], input_shape=example["input_shape"], num_classes=example["num_classes"])
