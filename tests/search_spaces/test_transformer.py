@@ -1,0 +1,100 @@
+import pytest
+import torch
+from torch import nn
+
+from search_spaces import make_space
+from search_spaces.chain import Chain
+from search_spaces.compose import answer
+from search_spaces.flops import count_flops, level_flops
+from search_spaces.transformer import FeatureTokens, PatchTokens, SelfAttention
+
+
+def build(input_shape: tuple[int, ...] = (3, 8, 12), **options) -> Chain:
+    space = make_space({"family": "transformer", **options}, input_shape=input_shape, num_classes=5)
+    torch.manual_seed(0)
+    return space.build(answer(space, {}, partial=True))
+
+
+def test_attention_is_torchs_multi_head_attention():
+    ours, reference = SelfAttention(12, 3), nn.MultiheadAttention(12, 3, batch_first=True)
+    with torch.no_grad():
+        reference.in_proj_weight.copy_(ours.project_in.weight)
+        reference.in_proj_bias.copy_(ours.project_in.bias)
+        reference.out_proj.weight.copy_(ours.project_out.weight)
+        reference.out_proj.bias.copy_(ours.project_out.bias)
+    h_BTD = torch.randn(2, 7, 12)
+    expected_BTD, _ = reference(h_BTD, h_BTD, h_BTD, need_weights=False)
+    torch.testing.assert_close(ours(h_BTD), expected_BTD)
+
+
+def test_a_patch_token_is_a_linear_map_of_its_pixels_plus_its_position():
+    stem = PatchTokens((3, 8, 12), 4, 6)
+    x_BCHW = torch.randn(2, 3, 8, 12)
+    h_BTD = stem(x_BCHW)
+    assert h_BTD.shape == (2, 2 * 3, 6)
+    # token 4 is row 1, column 1 of the 2 x 3 patches
+    patch_BP = x_BCHW[:, :, 4:8, 4:8].flatten(1)
+    expected_BD = patch_BP @ stem.embed.weight.flatten(1).T + stem.embed.bias + stem.position_TD[4]
+    torch.testing.assert_close(h_BTD[:, 4], expected_BD)
+
+
+def test_a_feature_token_is_a_line_through_its_value():
+    stem = FeatureTokens(4, 6)
+    h_BTD = stem(torch.tensor([[0.0, 1.0, -2.0, 0.5]]))
+    assert torch.equal(h_BTD[0, 0], stem.bias_FD[0])
+    torch.testing.assert_close(h_BTD[0, 2], -2 * stem.weight_FD[2] + stem.bias_FD[2])
+
+
+@pytest.mark.parametrize("op", ["encoder", "attention", "feed_forward"])
+def test_blocks_do_not_care_for_the_order_of_the_tokens(op):
+    block = build(depth=1, ops=[op]).blocks[0]
+    h_BTD, order = torch.randn(2, 6, 32), torch.tensor([3, 0, 5, 1, 4, 2])
+    torch.testing.assert_close(block(h_BTD[:, order]), block(h_BTD)[:, order])
+
+
+def test_only_attention_mixes_tokens():
+    h_BTD = torch.randn(1, 6, 32)
+    changed_BTD = h_BTD.clone()
+    changed_BTD[0, 0] += 1
+    for op, mixes in [("encoder", True), ("attention", True), ("feed_forward", False)]:
+        block = build(depth=1, ops=[op]).blocks[0]
+        assert torch.equal(block(h_BTD)[0, 1:], block(changed_BTD)[0, 1:]) is not mixes, op
+
+
+def test_flops_and_parameters_of_an_encoder_are_those_of_its_products():
+    tokens, width, inner = 2 * 3, 16, 2 * 16
+    network = build(depth=1, width=width)
+    attention = 2 * tokens * width * (3 * width + width) + 2 * 2 * tokens * tokens * width
+    feed_forward = 2 * 2 * tokens * width * inner
+    stem = 2 * tokens * (3 * 4 * 4) * width
+    assert level_flops(network, (3, 8, 12)) == (stem, attention + feed_forward, 2 * width * 5)
+    assert level_flops(build(depth=1, width=width, ops=["attention"]), (3, 8, 12))[1] == attention
+    assert level_flops(build(depth=1, width=width, ops=["feed_forward"]), (3, 8, 12))[1] == feed_forward
+    norms = 2 * 2 * width
+    projections = 4 * width * width + 4 * width
+    layers = 2 * width * inner + inner + width
+    assert sum(weight.numel() for weight in network.blocks[0].parameters()) == norms + projections + layers
+
+
+def test_block_width_is_that_of_the_feed_forward():
+    tokens = 2 * 3
+    network = build(depth=1, width=16, ops=["feed_forward"], block_width=40)
+    assert level_flops(network, (3, 8, 12))[1] == 2 * 2 * tokens * 16 * 40
+
+
+def test_the_heads_do_not_change_the_flops():
+    assert len({level_flops(build(depth=1, width=16, heads=heads), (3, 8, 12)) for heads in (1, 4, 16)}) == 1
+
+
+def test_attention_on_a_cpu_is_not_free():
+    q_BNTd = torch.randn(2, 3, 5, 4, requires_grad=True)
+    k_BNSd = torch.randn(2, 3, 7, 4, requires_grad=True)
+    v_BNSd = torch.randn(2, 3, 7, 4, requires_grad=True)
+    product = 2 * 2 * 3 * 5 * 7 * 4  # FLOPs of scores: batch, heads, queries, keys, width
+
+    def forward() -> torch.Tensor:
+        return nn.functional.scaled_dot_product_attention(q_BNTd, k_BNSd, v_BNSd).sum()
+
+    assert count_flops(forward) == 2 * product
+    # backward: scores once more, and gradients of values, weights, queries and keys
+    assert count_flops(lambda: forward().backward()) == (2 + 5) * product
