@@ -1,0 +1,75 @@
+"""One-shot search: train a supernet on part of the budget, then the architectures that it points to on the rest.
+
+Every relaxation becomes a method through this controller. Unlike the papers', the derived architectures are trained
+from scratch inside the same budget and compared by their own validation accuracy, best guess first, so a supernet that
+ranks badly can still be saved by what is left of the budget, and pays for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from controllers.trial import AS_LONG_AS_PAID, Kind, Proposal, Trial
+from search_spaces.errors import SearchExhausted
+from search_spaces.registry import resolve
+from search_spaces.relaxations import RELAXATIONS
+from search_spaces.space import SearchSpace
+from search_spaces.values import CONFIG, dump, load
+
+
+@dataclass(kw_only=True, config=CONFIG)
+class OneShot:
+    """Trial 0 is the supernet, trial n its n-th best architecture."""
+
+    space: SearchSpace = Field(repr=False)
+    seed: int
+    relaxation: str
+    """Name in `RELAXATIONS`."""
+    options: Mapping[str, Any] = Field(default_factory=dict)
+    """Fields of the relaxation."""
+    search_share: float = Field(default=0.3, gt=0, lt=1)
+    """Part of the run's budget that the supernet is trained for."""
+    derive_top: int | None = Field(default=None, ge=1)
+    """Architectures to train; None: all that the supernet derives, for as long as the budget pays."""
+
+    def __post_init__(self) -> None:
+        relaxation = load(resolve(self.relaxation, RELAXATIONS, what="relaxation"), self.options)
+        relaxation.check(self.space)
+        self._supernet = Proposal(
+            kind=Kind.RELAXATION,
+            relaxation={"name": self.relaxation, **dump(relaxation)},
+            recipe=relaxation.recipe,
+            recipe_options=relaxation.recipe_options(),
+            epochs=AS_LONG_AS_PAID,
+            min_epochs=1,
+            budget_share=self.search_share,
+            prunable=False,
+        )
+        self._trained: Trial | None = None
+
+    def ask(self, number: int, pending: Sequence[Trial] = ()) -> Proposal | None:
+        if number == 0:
+            return self._supernet
+        if self._trained is None:
+            return None
+        if self._trained.measurement is None:
+            raise SearchExhausted(f"the supernet failed: {self._trained.reason}")
+        derived = self._trained.measurement.derived[: self.derive_top]
+        if number > len(derived):
+            raise SearchExhausted(f"all {len(derived)} derived architectures are trained")
+        return Proposal(architecture=derived[number - 1], min_epochs=1)
+
+    def tell(self, trial: Trial) -> None:
+        if trial.proposal.kind is Kind.RELAXATION:
+            self._trained = trial
+
+
+def one_shot_options(relaxation: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `OneShot` that the flat options of the method called `relaxation` mean."""
+    own = {name: value for name, value in options.items() if name in ("search_share", "derive_top")}
+    rest = {name: value for name, value in options.items() if name not in own}
+    return {**own, "relaxation": relaxation, "options": rest}
