@@ -136,15 +136,26 @@ def crossover(space: SearchSpace, one: Architecture, other: Architecture, rng: n
     return trace(space, choose)[0]
 
 
-def enumerate_space(space: SearchSpace, axes: Sequence[str] = ("*",), *, tied: bool = False) -> Iterator[Architecture]:
+def enumerate_space(
+    space: SearchSpace,
+    axes: Sequence[str] = ("*",),
+    *,
+    tied: bool = False,
+    defaults: Mapping[str, Option] | None = None,
+) -> Iterator[Architecture]:
     """Every point of the space that the named axes span, depth first, options in their order.
 
-    `axes` are patterns of decision names (`depth`, `block*.op`); decisions that match none take their first
-    option. With `tied`, all decisions that match one pattern take the same answer, as one axis of a grid.
+    `axes` are patterns of decision names (`depth`, `block*.op`). A decision that matches none takes the first of
+    `defaults` whose key, also a pattern, it matches, else its first option. With `tied`, all decisions that match
+    one pattern take the same answer, as one axis of a grid.
+
+    Raises:
+        InvalidArchitecture: a default is not an option of the decision.
     """
+    others = defaults or {}
     path: list[_Branching] = []  # root first
     while True:
-        yield trace(space, _follower(path, axes, tied))[0]
+        yield trace(space, _follower(path, axes, tied, others))[0]
         while path and path[-1].is_last:
             path.pop()
         if not path:
@@ -208,7 +219,7 @@ class _Branching:
         return self.index + 1 == len(self.options)
 
 
-def _follower(path: list[_Branching], axes: Sequence[str], tied: bool) -> Choose:
+def _follower(path: list[_Branching], axes: Sequence[str], tied: bool, others: Mapping[str, Option]) -> Choose:
     """Answers along `path`, then with first options, by which the path grows to a leaf."""
     position = 0
     axis_answers: dict[str, Option] = {}
@@ -217,7 +228,7 @@ def _follower(path: list[_Branching], axes: Sequence[str], tied: bool) -> Choose
         nonlocal position
         axis = next((pattern for pattern in axes if fnmatchcase(name, pattern)), None)
         if axis is None:
-            return options[0]
+            return next((option for pattern, option in others.items() if fnmatchcase(name, pattern)), options[0])
         if tied and axis_answers.get(axis) in options:
             return axis_answers[axis]
         if position == len(path):
