@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -39,6 +40,9 @@ class Cost:
             epochs=self.epochs + other.epochs,
             trials=self.trials + other.trials,
         )
+
+    def __sub__(self, other: Cost) -> Cost:
+        return self + other * -1
 
     def __mul__(self, times: int) -> Cost:
         return Cost(
@@ -84,6 +88,6 @@ class Charge:
     cost: Cost
 
 
-def total(charges: tuple[Charge, ...] | list[Charge]) -> Cost:
+def total(charges: Iterable[Charge]) -> Cost:
     """The sum of the charges."""
     return sum((charge.cost for charge in charges), Cost())

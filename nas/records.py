@@ -37,6 +37,11 @@ class Phase(StrEnum):
     DONE = "done"
     FAILED = "failed"
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the run is at its end."""
+        return self in (Phase.DONE, Phase.FAILED)
+
 
 class StudyStatus(StrEnum):
     """Where a study stands."""

@@ -1,0 +1,61 @@
+"""One run's account of compute: reserve before, settle after, never above the budget."""
+
+from __future__ import annotations
+
+from search_spaces.errors import BudgetExceeded
+
+
+class Ledger:
+    """Whole-number accounting in the atoms of one unit (see `controllers.cost.Unit`).
+
+    At any time `spent + sum of reservations <= budget`.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self.spent = 0
+        self._reserved: dict[int, int] = {}
+
+    @property
+    def free(self) -> int:
+        """What is neither spent nor reserved."""
+        return self.budget - self.committed
+
+    @property
+    def committed(self) -> int:
+        """What is spent or reserved."""
+        return self.spent + sum(self._reserved.values())
+
+    def reservation(self, number: int) -> int:
+        """What trial `number` has reserved."""
+        return self._reserved[number]
+
+    def reserve(self, number: int, amount: int) -> None:
+        """Set `amount` aside for trial `number`.
+
+        Raises:
+            BudgetExceeded: there is not that much.
+        """
+        if amount > self.free:
+            raise BudgetExceeded(f"trial {number} reserves {amount}, but only {self.free} of {self.budget} are free")
+        self._reserved[number] = amount
+
+    def charge(self, amount: int) -> None:
+        """Spend from what is free, outside any reservation.
+
+        Raises:
+            BudgetExceeded: there is not that much.
+        """
+        if amount > self.free:
+            raise BudgetExceeded(f"a charge of {amount} exceeds the {self.free} of {self.budget} that are free")
+        self.spent += amount
+
+    def settle(self, number: int, amount: int) -> int:
+        """Spend `amount` for trial `number` and free the rest of its reservation.
+
+        Returns:
+            The overshoot: what exceeds the reservation, which is not charged here.
+        """
+        reserved = self._reserved.pop(number)
+        self.spent += min(amount, reserved)
+        return max(amount - reserved, 0)

@@ -1,0 +1,352 @@
+"""One method with one seed: its controller, its ledger, its trials.
+
+A run searches until its budget or its controller is exhausted, trains its choice further with what is left, hands the
+choice to the final protocol, and is done. It does no I/O: everything that happens becomes a record in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from controllers.controller import Controller
+from controllers.cost import Charge, ChargeKind, Cost, Unit, total
+from controllers.seeds import derive_seed
+from controllers.trial import AS_LONG_AS_PAID, Kind, Proposal, Status, Trial
+from nas.ledger import Ledger
+from nas.log import Log
+from nas.plan import Plan
+from nas.records import (
+    Account,
+    Charged,
+    Phase,
+    RunChanged,
+    RunPlan,
+    StoredRun,
+    StoredTrial,
+    TrialFinished,
+    TrialLost,
+    TrialStarted,
+)
+from nas.settlement import bill, cap
+from nas.tariff import Tariff, Throughput, tariff
+from search_spaces.architecture import canonical_json
+from search_spaces.errors import SearchExhausted, TrialFailed
+from workers.job import Failure, Outcome
+
+SEARCHED = (Kind.ARCHITECTURE, Kind.RELAXATION)
+"""Kinds that the controller proposes and is told about."""
+CHOOSABLE = (Kind.ARCHITECTURE, Kind.CONTINUATION)
+"""Kinds that leave a trained network which the run can deliver."""
+
+
+class Run:
+    """The state of one run. `propose` and the three ways in which a trial ends are all that changes it."""
+
+    def __init__(self, plan: RunPlan, study: Plan, controller: Controller, *, log: Log, throughput: Throughput) -> None:
+        self.plan = plan
+        self.study = study
+        self.controller = controller
+        self.log = log
+        self.throughput = throughput
+        self.ledger = Ledger(plan.budget)
+        self.phase = Phase.SEARCHING
+        self.stop_reason = ""
+        self.choice: Trial | None = None
+        self.trials: dict[int, Trial] = {}
+        self.pending: dict[int, Trial] = {}
+        self.attempts: dict[int, int] = {}
+        self._to_retry: list[int] = []
+        self._measured: dict[str, int] = {}
+        self._idle = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.phase.is_over
+
+    @property
+    def spent_share(self) -> float:
+        """Part of the budget that is spent or reserved."""
+        return self.ledger.committed / self.ledger.budget
+
+    def propose(self) -> Trial | None:
+        """The next trial to hand to a worker; None while there is none, or when the run is done."""
+        if self._to_retry:
+            return self.trials[self._to_retry.pop(0)]
+        trial = None
+        while trial is None and not self.done:
+            before = (self.phase, len(self.trials))
+            trial = self._next()
+            if before == (self.phase, len(self.trials)):
+                break  # only a pending trial can bring this run forward
+        return trial
+
+    def finish(self, number: int, outcome: Outcome, *, pruned: bool = False) -> None:
+        """A worker returned `outcome` for trial `number`."""
+        trial = self.pending.pop(number)
+        if isinstance(outcome, Failure):
+            finished = replace(trial, status=Status.FAILED, reason=outcome.reason)
+        else:
+            finished = replace(trial, status=Status.PRUNED if pruned else Status.COMPLETE, measurement=outcome)
+        self._conclude(finished, self._settle(trial, outcome.charges))
+
+    def lose(
+        self, number: int, *, spent: Sequence[Charge], kept: Sequence[Charge], reason: str, hopeless: bool = False
+    ) -> None:
+        """The worker of trial `number` died after spending `spent`, of which a checkpoint keeps `kept`.
+
+        The epoch under way is charged whole, since nobody knows how far it got. The trial is tried again, with its
+        reservation untouched, unless it is `hopeless`, or its retries or the run's free budget are used up.
+        """
+        trial, attempt = self.pending[number], self.attempts.get(number, 0)
+        under_way = self._epoch_cost(trial)
+        lost = Charge(kind=ChargeKind.LOST, cost=total(spent) - total(kept) + under_way)
+        amount = lost.cost.atoms(self.plan.unit) if account_of(trial) is Account.SEARCH else 0
+        if hopeless or attempt >= self.study.spec.limits.retries or amount > self.ledger.free:
+            reason = reason if hopeless else f"worker died {attempt + 1} times: {reason}"
+            charges = (*spent, Charge(kind=ChargeKind.LOST, cost=under_way))
+            self.finish(number, Failure(reason=reason, charges=charges))
+            return
+        self.ledger.charge(amount)
+        self.attempts[number] = attempt + 1
+        self._to_retry.append(number)
+        self.log.write(
+            TrialLost(
+                run=self.plan.index,
+                number=number,
+                attempt=attempt,
+                charges=(lost,),
+                account=account_of(trial),
+                reason=reason,
+            )
+        )
+
+    def max_flops(self, trial: Trial) -> int | None:
+        """Most FLOPs that the worker may spend on a search trial, if the budget counts FLOPs."""
+        if self.plan.unit is not Unit.FLOPS or account_of(trial) is not Account.SEARCH:
+            return None
+        return self.ledger.reservation(trial.number) - trial.proposal.controller_flops
+
+    def max_device_us(self, trial: Trial) -> int | None:
+        """Most device time that the worker may spend on a search trial, if the budget counts it."""
+        if self.plan.unit is not Unit.DEVICE_SECONDS or account_of(trial) is not Account.SEARCH:
+            return None
+        return self.ledger.reservation(trial.number)
+
+    def restore(self, stored: StoredRun) -> None:
+        """Become the run that was stored, by telling the controller what it had been told, in the same order."""
+        self.ledger.spent = stored.paid.get(Account.SEARCH, Cost()).atoms(self.plan.unit)
+        finished = [one for one in stored.trials if one.order is not None]
+        for one in stored.trials:
+            self.trials[one.trial.number] = one.trial
+            if one.order is None:
+                self._restore_pending(one)
+        for one in sorted(finished, key=lambda one: one.order or 0):
+            self._learn(one.trial, reused_from=one.reused_from)
+        self.phase, self.stop_reason = stored.phase, stored.stop_reason
+
+    def _restore_pending(self, stored: StoredTrial) -> None:
+        number = stored.trial.number
+        self.pending[number] = stored.trial
+        self.attempts[number] = stored.attempt
+        self._to_retry.append(number)
+        if stored.account is Account.SEARCH:
+            self.ledger.reserve(number, stored.reserved)
+
+    def _next(self) -> Trial | None:
+        if self.phase is Phase.SEARCHING:
+            return self._search()
+        if self.pending:
+            return None
+        return self._continue() if self.phase is Phase.FINISHING else self._final()
+
+    def _search(self) -> Trial | None:
+        if self._idle >= self.study.spec.limits.idle_proposals:
+            self._end_search(f"the last {self._idle} proposals were repeats or could not be built")
+            return None
+        try:
+            proposal = self.controller.ask(len(self.trials), tuple(self.pending.values()))
+        except SearchExhausted as error:
+            self._end_search(str(error))
+            return None
+        if proposal is None:
+            self._end_search("the controller waits, but no trial is running")
+            return None
+        if proposal.architecture is not None and self.study.spec.reuse and identity(proposal) in self._measured:
+            self._answer_from(self._measured[identity(proposal)], proposal)
+            return None
+        try:
+            granted = self._grant(proposal)
+        except TrialFailed as error:
+            self._refuse(proposal, str(error))
+            return None
+        if granted is None:
+            self._end_search(self._shortage(proposal))
+            return None
+        return self._start(proposal, *granted)
+
+    def _continue(self) -> Trial | None:
+        assert self.choice is not None
+        if any(trial.proposal.kind is Kind.CONTINUATION for trial in self.trials.values()):
+            self._enter(Phase.FINAL)
+            return None
+        proposal = Proposal(
+            kind=Kind.CONTINUATION,
+            architecture=self.choice.architecture,
+            epochs=AS_LONG_AS_PAID,
+            min_epochs=1,
+            parent=self.choice.number,
+            prunable=False,
+        )
+        granted = self._grant(proposal)
+        if granted is None:
+            self._enter(Phase.FINAL)
+            return None
+        return self._start(proposal, *granted)
+
+    def _final(self) -> Trial:
+        assert self.choice is not None
+        proposal = Proposal(
+            kind=Kind.FINAL, architecture=self.choice.architecture, parent=self.choice.number, prunable=False
+        )
+        return self._start(proposal, self.study.final_training.epochs, 0)
+
+    def _grant(self, proposal: Proposal) -> tuple[int, int] | None:
+        """Epochs and reservation for a proposal that fits what is free, shortened if it may be; else None."""
+        costs = self._tariff(proposal)
+        wanted = self._wanted(proposal)
+        amount = self.ledger.free
+        if proposal.budget_share is not None:
+            amount = min(amount, int(proposal.budget_share * self.ledger.budget))
+        affordable = costs.affordable(amount)
+        fewest = wanted if proposal.min_epochs is None else min(proposal.min_epochs, wanted)
+        epochs = min(wanted, affordable)
+        return (epochs, costs.price(epochs)) if epochs >= fewest else None
+
+    def _wanted(self, proposal: Proposal) -> int:
+        return proposal.epochs or self.study.spec.training.epochs
+
+    def _shortage(self, proposal: Proposal) -> str:
+        costs, unit = self._tariff(proposal), self.plan.unit
+        epochs = proposal.min_epochs or self._wanted(proposal)
+        needed, free = costs.price(epochs) / unit.atoms, self.ledger.free / unit.atoms
+        return f"budget spent: the next trial needs {needed:.4g} {unit}, {free:.4g} are left"
+
+    def _tariff(self, proposal: Proposal) -> Tariff:
+        return tariff(
+            self.plan.unit,
+            epoch=self.study.epoch_cost(proposal),
+            controller_flops=proposal.controller_flops,
+            epochs_per_trial=self.study.spec.training.epochs,
+            throughput=self.throughput,
+        )
+
+    def _epoch_cost(self, trial: Trial) -> Cost:
+        training = self.study.final_training if trial.proposal.kind is Kind.FINAL else self.study.spec.training
+        cost = self.study.pricer.epoch_cost(trial.proposal, training)
+        return replace(cost, device_us=self.throughput.predict_us(cost.flops))
+
+    def _start(self, proposal: Proposal, epochs: int, reserved: int) -> Trial:
+        trial = self._create(proposal, epochs, reserved)
+        self.pending[trial.number] = trial
+        if account_of(trial) is Account.SEARCH:
+            self.ledger.reserve(trial.number, reserved)
+        return trial
+
+    def _create(self, proposal: Proposal, epochs: int, reserved: int) -> Trial:
+        number = len(self.trials)
+        stream = ("final",) if proposal.kind is Kind.FINAL else ("trial", number)
+        seed = derive_seed(self.study.spec.seed, self.plan.seed, *stream)
+        trial = Trial(number=number, proposal=proposal, epochs=epochs, seed=seed)
+        self.trials[number] = trial
+        self.log.write(TrialStarted(run=self.plan.index, trial=trial, reserved=reserved, account=account_of(trial)))
+        return trial
+
+    def _answer_from(self, earlier: int, proposal: Proposal) -> None:
+        """Answer a repeat with the measurement of the earlier trial, at no cost."""
+        trial = self._create(proposal, self.trials[earlier].epochs, 0)
+        measurement = self.trials[earlier].measurement
+        self._conclude(replace(trial, status=Status.COMPLETE, measurement=measurement), (), reused_from=earlier)
+
+    def _refuse(self, proposal: Proposal, reason: str) -> None:
+        """A network that cannot even be priced fails before it costs anything."""
+        trial = self._create(proposal, 0, 0)
+        self._conclude(replace(trial, status=Status.FAILED, reason=reason), ())
+
+    def _settle(self, trial: Trial, charges: Sequence[Charge]) -> tuple[Charge, ...]:
+        """Pay for a search trial out of its reservation; what exceeds it goes to another account."""
+        if account_of(trial) is not Account.SEARCH:
+            return tuple(charges)
+        billed = bill(
+            charges,
+            controller_flops=trial.proposal.controller_flops,
+            epochs_per_trial=self.study.spec.training.epochs,
+        )
+        paid, excess = cap(billed, self.ledger.reservation(trial.number), self.plan.unit)
+        self.ledger.settle(trial.number, total(paid).atoms(self.plan.unit))
+        if excess:
+            self.log.write(Charged(run=self.plan.index, number=trial.number, charges=excess, account=Account.OVERSHOOT))
+        return paid
+
+    def _conclude(self, trial: Trial, charges: tuple[Charge, ...], *, reused_from: int | None = None) -> None:
+        self.log.write(
+            TrialFinished(
+                run=self.plan.index,
+                trial=trial,
+                charges=charges,
+                account=account_of(trial),
+                order=self.log.next_order(),
+                reused_from=reused_from,
+            )
+        )
+        self._learn(trial, reused_from=reused_from)
+        if trial.proposal.kind is Kind.FINAL:
+            failed = trial.status is Status.FAILED
+            self._enter(
+                Phase.FAILED if failed else Phase.DONE, reason=f"final training: {trial.reason}" if failed else ""
+            )
+
+    def _learn(self, trial: Trial, *, reused_from: int | None) -> None:
+        """Everything that a finished trial changes, now or in a replay."""
+        self.trials[trial.number] = trial
+        cost_nothing = reused_from is not None or trial.epochs == 0
+        self._idle = self._idle + 1 if cost_nothing else 0
+        if trial.proposal.kind in SEARCHED:
+            self.controller.tell(trial)
+        if trial.status is not Status.COMPLETE or trial.proposal.kind not in CHOOSABLE:
+            return
+        assert trial.measurement is not None
+        if trial.proposal.kind is Kind.ARCHITECTURE and trial.measurement.epochs == self._wanted(trial.proposal):
+            self._measured.setdefault(identity(trial.proposal), trial.number)
+        if self.choice is None or (trial.score or 0.0) > (self.choice.score or 0.0):
+            self.choice = trial
+            self.log.write(
+                RunChanged(run=self.plan.index, phase=self.phase, stop_reason=self.stop_reason, choice=trial.number)
+            )
+
+    def _end_search(self, reason: str) -> None:
+        if self.pending:
+            return  # its result may free budget, or give the controller something to go on
+        self.stop_reason = reason
+        if self.choice is None:
+            self._enter(Phase.FAILED, reason=f"no trial completed; {reason}")
+        else:
+            self._enter(Phase.FINISHING if self.study.spec.spend_rest else Phase.FINAL)
+
+    def _enter(self, phase: Phase, *, reason: str = "") -> None:
+        self.phase = phase
+        self.stop_reason = reason or self.stop_reason
+        choice = self.choice.number if self.choice else None
+        self.log.write(RunChanged(run=self.plan.index, phase=phase, stop_reason=self.stop_reason, choice=choice))
+
+
+def account_of(trial: Trial) -> Account:
+    """The purse that pays for a trial."""
+    return Account.FINAL if trial.proposal.kind is Kind.FINAL else Account.SEARCH
+
+
+def identity(proposal: Proposal) -> str:
+    """What has to agree for two trials to be the same training but for the seed."""
+    assert proposal.architecture is not None
+    return canonical_json([proposal.architecture.id, proposal.recipe, dict(proposal.recipe_options), proposal.epochs])

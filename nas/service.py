@@ -1,0 +1,117 @@
+"""What the command line and a notebook do with studies: run one, resume one.
+
+from pathlib import Path
+from nas import open_store, read_spec, run
+
+with open_store("sqlite:///nas.db") as store:
+    name = run(read_spec(Path("study.yaml")), store)
+    store.frame("v_compare", name)
+"""
+
+from __future__ import annotations
+
+import fcntl
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from nas.driver import Driver
+from nas.plan import Plan
+from nas.records import StoredTrial
+from nas.spec import StudySpec, dump_spec, parse_spec
+from nas.store import Store
+from nas.study import Study
+from search_spaces.errors import InvalidInput, StoreError
+
+RECORDED_VERSIONS = ("depth-nas", "torch", "ray", "numpy")
+
+Watch = Callable[[Study], None]
+"""Called after every change of the study, in the driver's thread."""
+
+
+def _unwatched(_: Study) -> None:
+    pass
+
+
+def run(spec: StudySpec, store: Store, *, plan: Plan | None = None, watch: Watch = _unwatched) -> str:
+    """Run a new study to its end.
+
+    Args:
+        spec: the study.
+        store: where everything that happens is recorded.
+        plan: the checked study, if the caller has made it already.
+        watch: for a progress display.
+
+    Returns:
+        The study's name in the database: the one in the spec, with a number if that was taken.
+
+    Raises:
+        InvalidInput: the spec cannot be carried out; nothing is stored.
+        Interrupted: a signal stopped the driver; the study can be resumed.
+    """
+    plan = plan or Plan(spec)
+    name = _free_name(spec.name, store)
+    stored_spec = {**dump_spec(spec), "name": name}
+    stored_spec["resources"]["storage"] = str(spec.resources.storage.resolve())
+    study_id = store.create_study(name, stored_spec, plan.runs, _versions())
+    _drive(Study(plan), store, study_id, spec.resources.storage / name, watch=watch)
+    return name
+
+
+def resume(name: str | int, store: Store, *, watch: Watch = _unwatched) -> str:
+    """Go on with a study that was interrupted, as if it had not been.
+
+    Raises:
+        StoreError: there is no such study.
+        InvalidInput: the study is over, or this version would not run it as it was begun.
+    """
+    stored = store.load(name)
+    if all(run.phase.is_over for run in stored.runs):
+        raise InvalidInput(f"study {stored.name} is {stored.status}: there is nothing left to run")
+    spec = parse_spec(stored.spec)
+    plan = Plan(spec)
+    if plan.runs != stored.plans:
+        raise InvalidInput(f"study {stored.name} was begun by a version that plans other runs or budgets")
+    files = spec.resources.storage / stored.name
+    _drive(Study(plan, stored), store, stored.id, files, watch=watch, history=stored.finished)
+    return stored.name
+
+
+def _drive(
+    study: Study, store: Store, study_id: int, files: Path, *, watch: Watch, history: Iterable[StoredTrial] = ()
+) -> None:
+    from nas.runner import run_study  # importing Ray takes seconds that reading results does not need
+
+    with _only_driver(files):
+        scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=files))
+        try:
+            driver = Driver(study, store, study_id, files / "trials", on_change=lambda: watch(study))
+            run_study(driver, scratch=scratch, history=history)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _only_driver(files: Path) -> Iterator[None]:
+    """Hold the study's lock, which goes with the process, however that ends."""
+    files.mkdir(parents=True, exist_ok=True)
+    with (files / "driver.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(f"another process is running this study: it holds {files / 'driver.lock'}") from None
+        yield
+
+
+def _free_name(name: str, store: Store) -> str:
+    taken = {summary.name for summary in store.studies()}
+    candidates = (name if number == 1 else f"{name}-{number}" for number in range(1, len(taken) + 2))
+    return next(candidate for candidate in candidates if candidate not in taken)
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in RECORDED_VERSIONS}}

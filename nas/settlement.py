@@ -1,0 +1,45 @@
+"""What a finished trial pays: the worker's charges, the controller's work, and nothing beyond the reservation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from controllers.cost import Charge, ChargeKind, Cost, Unit, total
+
+FIELDS = {
+    Unit.FLOPS: "flops",
+    Unit.DEVICE_SECONDS: "device_us",
+    Unit.EPOCHS: "epochs",
+    Unit.TRIALS: "trials",
+}
+
+
+def bill(charges: Sequence[Charge], *, controller_flops: int, epochs_per_trial: int) -> tuple[Charge, ...]:
+    """The charges of one search trial: the worker's, plus the controller's work, plus the trial itself.
+
+    A training of up to `epochs_per_trial` epochs is one trial, a longer one several.
+    """
+    epochs = total(tuple(charges)).epochs
+    trials = max(-(-epochs // epochs_per_trial), 1)
+    own = Charge(kind=ChargeKind.CONTROLLER, cost=Cost(flops=controller_flops, trials=trials))
+    return (*charges, own)
+
+
+def cap(charges: Sequence[Charge], limit: int, unit: Unit) -> tuple[tuple[Charge, ...], tuple[Charge, ...]]:
+    """Split `charges` into a part of at most `limit` atoms and the rest.
+
+    Only the amounts in `unit` are divided; all other amounts stay with the first part.
+    """
+    field = FIELDS[unit]
+    paid: list[Charge] = []
+    excess: list[Charge] = []
+    left = limit
+    for charge in charges:
+        amount = charge.cost.atoms(unit)
+        within = min(amount, left)
+        left -= within
+        paid.append(replace(charge, cost=replace(charge.cost, **{field: within})))
+        if amount > within:
+            excess.append(Charge(kind=charge.kind, cost=Cost(**{field: amount - within})))
+    return tuple(paid), tuple(excess)

@@ -1,0 +1,238 @@
+"""The study file: what a user writes, validated before anything runs.
+
+Every field has its meaning and its default here; `docs/study.md` is written from this file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from controllers.cost import Unit
+from search_spaces.errors import InvalidInput
+from search_spaces.values import explain
+from workers.training import Training
+
+MAX_SEED = 2**63 - 1
+
+
+class Section(BaseModel):
+    """A part of a study file: unknown fields, NaN and silent conversions are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class MethodSpec(Section):
+    """One method of the study. In the file: a name, or a mapping `{method: NAME, **hyperparameters}`."""
+
+    method: str
+    """Name in the registry of controllers, or `package.module:attribute`."""
+    label: str = ""
+    """What tables call it; needed when one method occurs twice. Default: the method's name."""
+    options: Mapping[str, Any] = Field(default_factory=dict)
+    """The method's own hyperparameters, by name."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flatten(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"method": value, "label": value}
+        if isinstance(value, Mapping):
+            options = {str(name): option for name, option in value.items() if name not in ("method", "label")}
+            named = {name: value[name] for name in ("method", "label") if name in value}
+            return {"label": value.get("method", ""), **named, "options": options}
+        raise InvalidInput(f"must be a method's name or a mapping with `method`, got {value!r}")
+
+    def as_written(self) -> dict[str, Any]:
+        """The mapping form."""
+        return {"method": self.method, "label": self.label, **self.options}
+
+
+class BudgetSpec(Section):
+    """What every run may spend: exactly one of the amounts."""
+
+    flops: int | None = Field(default=None, ge=1)
+    """Floating-point operations, counted on the real steps."""
+    device_seconds: float | None = Field(default=None, gt=0)
+    """Seconds of computing on the worker's device; hardware-bound, so not comparable across machines."""
+    epochs: int | None = Field(default=None, ge=1)
+    trials: int | None = Field(default=None, ge=1)
+    """Ordinary trials; a longer training counts as several."""
+    of_grid: float | None = Field(default=None, gt=0)
+    """Part of what training the study's whole grid costs."""
+    unit: Literal[Unit.FLOPS, Unit.EPOCHS, Unit.TRIALS] = Unit.FLOPS
+    """Unit in which `of_grid` prices the grid."""
+
+    @model_validator(mode="after")
+    def _one_amount(self) -> BudgetSpec:
+        amounts = ("flops", "device_seconds", "epochs", "trials", "of_grid")
+        given = [name for name in amounts if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise InvalidInput(f"must have exactly one of {', '.join(amounts)}, got {', '.join(given) or 'none'}")
+        if "unit" in self.model_fields_set and self.of_grid is None:
+            raise InvalidInput(f"belongs to of_grid; {given[0]} is its own unit", field="unit")
+        return self
+
+
+class Resources(Section):
+    """Where trials run."""
+
+    workers: int = Field(default=2, ge=1, le=10_000)
+    """Trials at a time. With 1 the study is sequential, and its replay is bit for bit."""
+    cpus_per_trial: float = Field(default=1.0, gt=0)
+    gpus_per_trial: float = Field(default=0.0, ge=0)
+    """May be a fraction: several trials then share a GPU."""
+    storage: Path = Path("nas-files")
+    """Folder for weights and checkpoints, which every worker must see."""
+
+
+class Limits(Section):
+    """When to give up."""
+
+    trial_seconds: float = Field(default=3600.0, gt=0)
+    """A trial still running after this has hung, and fails."""
+    retries: int = Field(default=2, ge=0)
+    """How often a trial whose worker died is tried again."""
+    checkpoint_seconds: float = Field(default=60.0, gt=0)
+    """Least time between two checkpoints of one trial."""
+    idle_proposals: int = Field(default=100, ge=1)
+    """A run ends after this many proposals in a row that cost nothing: repeats, or networks that cannot be built."""
+
+
+class SchedulerSpec(Section):
+    """Early stopping of search trials by one of Ray Tune's schedulers; every run has its own."""
+
+    name: Literal["asha", "median"]
+    """Asynchronous successive halving (Li et al., 2020) or the median stopping rule (Golovin et al., 2017)."""
+    grace_epochs: int = Field(default=1, ge=1)
+    """Epochs that every trial gets."""
+    reduction_factor: float = Field(default=3.0, gt=1)
+    """ASHA: one in so many trials survives a rung."""
+
+
+class FinalSpec(Section):
+    """The final protocol: how every run's choice is retrained, on a separate account."""
+
+    training: Mapping[str, Any] = Field(default_factory=dict)
+    """Fields of `training` that differ in the final protocol; `epochs` defaults to three times the trials'."""
+
+
+def _seeds(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return tuple(range(value))
+    if isinstance(value, list | tuple) and value and all(isinstance(seed, int) and seed >= 0 for seed in value):
+        seeds = tuple(dict.fromkeys(value))
+        if len(seeds) == len(value):
+            return seeds
+    raise InvalidInput(f"must be how many (at least 1) or a list of distinct whole numbers, got {value!r}")
+
+
+class StudySpec(Section):
+    """A study: the comparison of several methods on one task at equal compute."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    """Letters, digits, `.`, `_` and `-`."""
+    seed: int = Field(default=0, ge=0, le=MAX_SEED)
+    """Root of every random stream of the study."""
+    task: Mapping[str, Any]
+    """`{name: NAME, **fields}`."""
+    space: Mapping[str, Any]
+    """`{family: NAME, **fields}`."""
+    methods: tuple[MethodSpec, ...] = Field(min_length=1)
+    seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)] = (0, 1, 2)
+    """Runs per method: how many, or which seeds. Every method gets the same."""
+    budget: BudgetSpec
+    training: Training = Field(default_factory=Training)
+    """How every trial is trained."""
+    final: FinalSpec = Field(default_factory=FinalSpec)
+    resources: Resources = Field(default_factory=Resources)
+    limits: Limits = Field(default_factory=Limits)
+    scheduler: SchedulerSpec | None = None
+    spend_rest: bool = True
+    """Whether a run whose search is over trains its choice further with what is left of its budget."""
+    reuse: bool = True
+    """Whether an architecture already trained in the run is answered from the record at no cost."""
+
+    @field_validator("methods", mode="after")
+    @classmethod
+    def _distinct_labels(cls, methods: tuple[MethodSpec, ...]) -> tuple[MethodSpec, ...]:
+        label, count = Counter(method.label for method in methods).most_common(1)[0]
+        if count > 1:
+            raise InvalidInput(f"labels must be distinct, got {label!r} {count} times: add `label`")
+        return methods
+
+
+def parse_spec(data: object) -> StudySpec:
+    """A study from builtins.
+
+    Raises:
+        InvalidInput: one line that names the field and what is allowed.
+    """
+    if not isinstance(data, Mapping):
+        raise InvalidInput(f"a study must be a mapping with name, task, space, methods and budget, got {data!r:.80}")
+    try:
+        return StudySpec.model_validate(data)
+    except ValidationError as error:
+        raise explain(error) from None
+
+
+def dump_spec(spec: StudySpec) -> dict[str, Any]:
+    """The study as JSON-compatible builtins, every default spelled out. `parse_spec` is the inverse."""
+    data = spec.model_dump(mode="json", exclude_none=True, exclude={"methods"})
+    return {**data, "methods": [method.as_written() for method in spec.methods]}
+
+
+def read_spec(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
+    """The study in a YAML file, after `key.path=value` overrides.
+
+    Raises:
+        InvalidInput: the file is missing or not YAML, or the study breaks a rule.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InvalidInput(f"cannot read {path}: {reason}") from None
+    except yaml.YAMLError as error:
+        raise InvalidInput(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    for override in overrides:
+        _override(data, override)
+    return parse_spec(data)
+
+
+def _override(data: object, override: str) -> None:
+    path, equals, text = override.partition("=")
+    if not equals or not path:
+        raise InvalidInput(f"must look like key.path=value, got {override!r}", field="--set")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InvalidInput(f"must have a YAML value, got {override!r}", field="--set") from None
+    *parents, last = path.split(".")
+    for parent in parents:
+        data = _child(data, parent, override)
+    if isinstance(data, list):
+        data[_index(data, last, override)] = value
+    elif isinstance(data, dict):
+        data[last] = value
+    else:
+        raise InvalidInput(f"{path} does not lead to a field of the study", field="--set")
+
+
+def _child(data: object, key: str, override: str) -> object:
+    if isinstance(data, list):
+        return data[_index(data, key, override)]
+    if isinstance(data, dict):
+        return data.setdefault(key, {})
+    raise InvalidInput(f"{override} does not lead to a field of the study", field="--set")
+
+
+def _index(items: list[Any], key: str, override: str) -> int:
+    if not key.isdecimal() or int(key) >= len(items):
+        raise InvalidInput(f"{override}: {key} must be an index below {len(items)}", field="--set")
+    return int(key)

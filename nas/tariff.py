@@ -1,0 +1,64 @@
+"""What epochs cost in the unit of a study's budgets, and how many of them an amount pays for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from controllers.cost import Cost, Unit
+
+GUESSED_US_PER_FLOP = 1e-4
+"""Ten GFLOP/s: what device time is predicted from until the first trial has been measured."""
+TIME_MARGIN = 1.25
+"""Device time is predicted this much above the slowest rate seen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tariff:
+    """Epochs are paid in blocks, on top of a fixed amount."""
+
+    fixed: int
+    """Atoms that are due however long the training is."""
+    block: int
+    """Atoms per started block."""
+    epochs_per_block: int = 1
+
+    def price(self, epochs: int) -> int:
+        """Atoms for `epochs`."""
+        return self.fixed + self.block * -(-epochs // self.epochs_per_block)
+
+    def affordable(self, amount: int) -> int:
+        """Most epochs that `amount` atoms pay for."""
+        return max(amount - self.fixed, 0) // max(self.block, 1) * self.epochs_per_block
+
+
+class Throughput:
+    """The slowest rate at which this study's workers have computed so far."""
+
+    def __init__(self, us_per_flop: float) -> None:
+        self.us_per_flop = us_per_flop
+        self._measured = False
+
+    def observe(self, cost: Cost) -> None:
+        """Learn from a finished trial; the first one replaces the guess."""
+        if cost.flops and cost.device_us:
+            rate = cost.device_us / cost.flops
+            self.us_per_flop = max(rate, self.us_per_flop) if self._measured else rate
+            self._measured = True
+
+    def predict_us(self, flops: int) -> int:
+        """Device time of `flops`, with a margin."""
+        return math.ceil(flops * self.us_per_flop * TIME_MARGIN)
+
+
+def tariff(unit: Unit, *, epoch: Cost, controller_flops: int, epochs_per_trial: int, throughput: Throughput) -> Tariff:
+    """The tariff of one trial whose single epoch costs `epoch`."""
+    match unit:
+        case Unit.FLOPS:
+            return Tariff(fixed=controller_flops, block=epoch.flops)
+        case Unit.DEVICE_SECONDS:
+            return Tariff(fixed=0, block=throughput.predict_us(epoch.flops))
+        case Unit.EPOCHS:
+            return Tariff(fixed=0, block=1)
+        case Unit.TRIALS:
+            return Tariff(fixed=0, block=1, epochs_per_block=epochs_per_trial)

@@ -1,0 +1,171 @@
+"""What a trial will cost, before it starts.
+
+The price is the FLOP count of the real phases and the real validation pass, run on fake tensors: shapes without data,
+so nothing is computed and no random number is lost. It equals what the worker will count, to the last FLOP.
+
+An ordinary chain is priced part by part, since FLOPs add up over stem, blocks and head: every distinct block is counted
+once and remembered, and a thousand architectures cost little more than one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from threading import Thread
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from controllers.cost import Cost
+from controllers.trial import Kind, Proposal
+from search_spaces.chain_space import ChainSpace
+from search_spaces.errors import TrialFailed
+from search_spaces.flops import count_flops
+from search_spaces.space import SearchSpace
+from workers.build import build_network
+from workers.evaluate import BATCH_SIZE
+from workers.recipes import make_recipe
+from workers.tasks import Split
+from workers.training import Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataShape:
+    """All that a price depends on besides the network."""
+
+    input_shape: tuple[int, ...]
+    num_train: int
+    num_validation: int
+
+    def steps(self, batch_size: int) -> int:
+        """Training steps per epoch, as `workers.batches` makes them."""
+        return self.num_train // min(batch_size, self.num_train)
+
+    def validation_sizes(self) -> list[int]:
+        """Sizes of the forward passes over the validation split."""
+        full, rest = divmod(self.num_validation, BATCH_SIZE)
+        return [BATCH_SIZE] * full + [rest] * (rest > 0)
+
+
+class Pricer:
+    """Prices the trials of one study."""
+
+    def __init__(self, space: SearchSpace, shape: DataShape, *, time_limit_s: float | None = None) -> None:
+        self.space = space
+        self.shape = shape
+        self.time_limit_s = time_limit_s
+        self._parts: dict[Hashable, tuple[int, tuple[int, ...]]] = {}
+
+    def epoch_cost(self, proposal: Proposal, training: Training) -> Cost:
+        """The cost of one epoch: every step and the validation pass.
+
+        Raises:
+            TrialFailed: the network cannot be built or run, or does not return within the time limit.
+        """
+        return Cost(flops=_within(self.time_limit_s, partial(self._epoch_flops, proposal, training)), epochs=1)
+
+    def _epoch_flops(self, proposal: Proposal, training: Training) -> int:
+        if (
+            isinstance(self.space, ChainSpace)
+            and proposal.kind is not Kind.RELAXATION
+            and proposal.recipe == "standard"
+        ):
+            return self._sum_over_parts(proposal, self.space, training)
+        try:
+            with FakeTensorMode(), _rng_kept():
+                return self._whole(proposal, training)
+        except Exception:  # looks at values, or is broken: only the real thing can tell
+            with _rng_kept():
+                return self._whole(proposal, training)
+
+    def _whole(self, proposal: Proposal, training: Training) -> int:
+        shape = self.shape
+        network = build_network(proposal, self.space, seed=0)
+        steps = shape.steps(training.batch_size)
+        recipe = make_recipe(proposal.recipe, network, proposal.recipe_options, training=training, num_steps=steps)
+        train = self._batch(min(training.batch_size, shape.num_train))
+        validation = self._batch(min(training.batch_size, shape.num_validation))
+        network.train()
+        phases = recipe.phases(proposal.epochs or training.epochs)
+        step_flops = sum(count_flops(partial(phase.step, train, validation)) for phase in phases)
+        network.eval()
+        with torch.no_grad():
+            sizes = shape.validation_sizes()
+            forward = {size: count_flops(partial(network, self._batch(size).x)) for size in set(sizes)}
+        return steps * step_flops + sum(forward[size] for size in sizes)
+
+    def _batch(self, size: int) -> Split:
+        return Split(x=torch.zeros(size, *self.shape.input_shape), y=torch.zeros(size, dtype=torch.int64))
+
+    def _sum_over_parts(self, proposal: Proposal, space: ChainSpace, training: Training) -> int:
+        assert proposal.architecture is not None
+        blocks = space.blocks(proposal.architecture)
+        stages = proposal.architecture.form["stages"]
+        first, last = stages[0]["width"], stages[-1]["width"]
+        parts: list[tuple[Hashable, Callable[[], nn.Module]]] = [
+            (("stem", first), partial(space.make_stem, first)),
+            *((block, partial(space.make_block, block)) for block in blocks),
+            (("head", last), partial(space.make_head, last)),
+        ]
+        train_size = min(training.batch_size, self.shape.num_train)
+        total = self.shape.steps(training.batch_size) * self._through(parts, train_size, train=True)
+        return total + sum(self._through(parts, size, train=False) for size in self.shape.validation_sizes())
+
+    def _through(self, parts: list[tuple[Hashable, Callable[[], nn.Module]]], size: int, *, train: bool) -> int:
+        """FLOPs of one step (`train`) or one forward pass of `size` examples through all parts."""
+        flops, shape = 0, (size, *self.shape.input_shape)
+        for index, (name, make) in enumerate(parts):
+            key = (name, shape, train)
+            if key not in self._parts:
+                self._parts[key] = _part(make, shape, train=train, is_stem=index == 0)
+            part_flops, shape = self._parts[key]
+            flops += part_flops
+        return flops
+
+
+def _part(
+    make: Callable[[], nn.Module], shape: tuple[int, ...], *, train: bool, is_stem: bool
+) -> tuple[int, tuple[int, ...]]:
+    """FLOPs of one part on an input of `shape`, and the shape of its output."""
+    with FakeTensorMode(), _rng_kept():
+        module = make().train(train)
+        h_in = torch.zeros(shape, requires_grad=train and not is_stem)
+        outputs: list[Tensor] = []
+
+        def step() -> None:
+            with torch.set_grad_enabled(train):
+                outputs.append(module(h_in))
+                if train:
+                    outputs[0].sum().backward()  # type: ignore[no-untyped-call]
+
+        return count_flops(step), tuple(outputs[0].shape)
+
+
+@contextmanager
+def _rng_kept() -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        yield
+
+
+def _within(seconds: float | None, function: Callable[[], int]) -> int:
+    """Call `function` in a thread of its own, so that a network that never returns costs no more than that thread."""
+    results: list[int] = []
+    errors: list[Exception] = []
+
+    def call() -> None:
+        try:
+            results.append(function())
+        except Exception as error:
+            errors.append(error)
+
+    thread = Thread(target=call, name="pricing", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise TrialFailed(f"{type(errors[0]).__name__}: {errors[0]}") from errors[0]
+    if not results:
+        raise TrialFailed(f"one step must return within {seconds} s while the trial is priced")
+    return results[0]

@@ -1,0 +1,205 @@
+"""Train and score one job. No Ray, no database, no global state.
+
+The way of a trial: build, load a parent's weights or a checkpoint, then per epoch every phase of the recipe on every
+batch, one validation pass and one report. Data order and dropout of an epoch depend only on the trial's seed and the
+epoch's number, so a trial resumed from a checkpoint is the trial that would have been.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+
+import torch
+from torch import nn
+
+from controllers.cost import Charge, ChargeKind
+from controllers.seeds import derive_seed
+from controllers.trial import SCORE, Epoch, Kind, Measurement
+from search_spaces import make_space
+from search_spaces.architecture import canonical_json
+from search_spaces.errors import TrialFailed
+from search_spaces.relaxations.relaxation import Supernet
+from search_spaces.values import dump, load
+from workers import flight
+from workers.batches import Batches
+from workers.build import build_network
+from workers.evaluate import BATCH_SIZE, evaluate
+from workers.job import Failure, Job, Outcome
+from workers.meter import Meter
+from workers.recipes import Recipe, make_recipe
+from workers.tasks import SearchData, make_task
+
+Report = Callable[[Epoch, Measurement], None]
+"""Called after every epoch with the measurement as it would be if the trial ended there."""
+
+CACHED_TASKS = 2
+TIME_MARGIN = 1.25
+"""An epoch may take this much longer than the one before; clocks, unlike FLOPs, are noisy."""
+
+
+def run(job: Job, *, device: torch.device, report: Report) -> Outcome:
+    """Train `job`, or say why it cannot be trained.
+
+    This is the one place where a broken network becomes data: whatever it raises, and NaN, is a Failure that carries
+    what it has cost. An OSError is the infrastructure's and propagates.
+    """
+    meter = Meter(device, max_flops=job.max_flops)
+    devices = [device] if device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=devices):
+            return Trainer(job, meter=meter, report=report).train()
+    except OSError:
+        raise
+    except Exception as error:
+        reason = str(error) if isinstance(error, TrialFailed) else f"{type(error).__name__}: {error}"
+        return Failure(reason=reason, charges=meter.charges(), epochs=meter.total().epochs)
+
+
+@lru_cache(maxsize=CACHED_TASKS)
+def resident_data(task: str, device: torch.device) -> SearchData:
+    """Search data of the task (canonical JSON) on `device`, loaded once per process."""
+    return make_task(json.loads(task)).load().to(device)
+
+
+class Trainer:
+    """One trial under way."""
+
+    def __init__(self, job: Job, *, meter: Meter, report: Report) -> None:
+        self.job = job
+        self.meter = meter
+        self.report = report
+        self.data = resident_data(canonical_json(job.task), meter.device)
+        self.space = make_space(job.space, input_shape=self.data.input_shape, num_classes=self.data.num_classes)
+        self.batches = Batches(self.data, batch_size=job.training.batch_size, seed=job.seed)
+        self.network = self._build()
+        self.recipe: Recipe = make_recipe(
+            job.proposal.recipe,
+            self.network,
+            job.proposal.recipe_options,
+            training=job.training,
+            num_steps=job.epochs * len(self.batches),
+        )
+
+    def train(self) -> Measurement:
+        """Run every epoch that was granted, then measure.
+
+        Raises:
+            TrialFailed: the loss is not finite, or one epoch costs more than was granted for all.
+        """
+        epoch = self._restore()
+        checkpointed_at = time.monotonic()
+        while (epoch.number if epoch else 0) < self.job.epochs and self._affords_after(epoch):
+            epoch = self._epoch(epoch)
+            if self.job.folder is not None:
+                flight.write_charges(self.job.folder / flight.PROGRESS, self.meter.charges())
+                if time.monotonic() - checkpointed_at >= self.job.checkpoint_s:
+                    self._checkpoint(epoch)
+                    checkpointed_at = time.monotonic()
+            self.report(epoch, self._measurement(epoch))
+        assert epoch is not None, "a job trains for at least one epoch"
+        return self._conclude(epoch)
+
+    def _build(self) -> nn.Module:
+        job = self.job
+        network = build_network(job.proposal, self.space, seed=job.seed).to(self.meter.device)
+        if job.parent_folder is not None and job.proposal.kind is not Kind.FINAL:
+            network.load_state_dict(flight.load_tensors(job.parent_folder / flight.WEIGHTS, self.meter.device))
+        return network
+
+    def _epoch(self, last: Epoch | None) -> Epoch:
+        number = last.number if last else 0
+        torch.manual_seed(derive_seed(self.job.seed, "train", number))
+        train_loss = self._train(number)
+        scored = evaluate(self.network, self.data.validation, kind=ChargeKind.VALIDATE, meter=self.meter)
+        self.meter.count_epoch()
+        return Epoch(
+            number=number + 1,
+            metrics={SCORE: scored.accuracy, "val_loss": scored.loss, "train_loss": train_loss},
+            cost=self.meter.total(),
+            profile=self.network.profile() if isinstance(self.network, Supernet) else (),
+        )
+
+    def _train(self, number: int) -> float:
+        """One pass over the training data; returns the mean loss. Device time goes to the recipe's last phase."""
+        self.network.train()
+        phases = self.recipe.phases(number)
+        losses = torch.zeros((), device=self.meter.device)
+        with self.meter.clock(phases[-1].kind):
+            for train, validation in self.batches.epoch(number):
+                for phase in phases:
+                    loss = self.meter.step(phase.name, phase.kind, phase.step, train, validation)
+                losses += loss
+            mean_loss = losses.item() / len(self.batches)
+        if not math.isfinite(mean_loss):
+            raise TrialFailed(f"training loss must be finite, got {mean_loss} in epoch {number + 1}")
+        return mean_loss
+
+    def _affords_after(self, epoch: Epoch | None) -> bool:
+        """Whether the grant of device time pays for another epoch of the mean duration so far."""
+        if epoch is None or self.job.max_device_us is None:
+            return True
+        spent_us = self.meter.total().device_us
+        return spent_us + TIME_MARGIN * spent_us / epoch.number <= self.job.max_device_us
+
+    def _measurement(self, epoch: Epoch) -> Measurement:
+        forward_size = min(BATCH_SIZE, len(self.data.validation))
+        return Measurement(
+            metrics=epoch.metrics,
+            charges=self.meter.charges(),
+            epochs=epoch.number,
+            num_parameters=sum(parameter.numel() for parameter in self.network.parameters()),
+            inference_flops=self.meter.flops("forward", forward_size) // forward_size,
+            profile=epoch.profile,
+        )
+
+    def _conclude(self, epoch: Epoch) -> Measurement:
+        measurement = self._measurement(epoch)
+        if self.job.proposal.kind is Kind.FINAL:
+            metrics = {**measurement.metrics, **self._test()}
+            return replace(measurement, metrics=metrics, charges=self.meter.charges())
+        if self.job.folder is not None:
+            flight.save_tensors(self.job.folder / flight.WEIGHTS, self.network.state_dict())
+        if isinstance(self.network, Supernet):
+            return replace(measurement, derived=self.network.derive())
+        return measurement
+
+    def _test(self) -> dict[str, float]:
+        """The one reading of test data: the retrained network and the delivered one, side by side."""
+        test = make_task(self.job.task).load_test().to(self.meter.device)
+        retrained = evaluate(self.network, test, kind=ChargeKind.TEST, meter=self.meter)
+        assert self.job.parent_folder is not None, "a final trial is given the delivered model"
+        weights = flight.load_tensors(self.job.parent_folder / flight.WEIGHTS, self.meter.device)
+        self.network.load_state_dict(weights)
+        delivered = evaluate(self.network, test, kind=ChargeKind.TEST, meter=self.meter)
+        validated = evaluate(self.network, self.data.validation, kind=ChargeKind.VALIDATE, meter=self.meter)
+        return {
+            "retrained_test_accuracy": retrained.accuracy,
+            "delivered_test_accuracy": delivered.accuracy,
+            "delivered_val_accuracy": validated.accuracy,
+        }
+
+    def _checkpoint(self, epoch: Epoch) -> None:
+        assert self.job.folder is not None
+        state = {
+            "epoch": dump(epoch),
+            "charges": [dump(charge) for charge in self.meter.charges()],
+            "network": self.network.state_dict(),
+            "recipe": self.recipe.state_dict(),
+        }
+        flight.save_tensors(self.job.folder / flight.CHECKPOINT, state)
+        flight.write_charges(self.job.folder / flight.KEPT, self.meter.charges())
+
+    def _restore(self) -> Epoch | None:
+        """Go back to the last checkpoint; returns the epoch it was taken after."""
+        if self.job.folder is None or not (self.job.folder / flight.CHECKPOINT).exists():
+            return None
+        state = flight.load_tensors(self.job.folder / flight.CHECKPOINT, self.meter.device)
+        self.network.load_state_dict(state["network"])
+        self.recipe.load_state_dict(state["recipe"])
+        self.meter.resume(tuple(load(Charge, charge) for charge in state["charges"]))
+        return load(Epoch, state["epoch"])
