@@ -53,8 +53,7 @@ class Database:
             if self.dialect == SQLITE:
                 event.listen(self._engine, "connect", _set_pragmas)
                 event.listen(self._engine, "begin", _begin_sqlite)
-            with self.reading():
-                pass
+            self._engine.connect().close()
 
     def __str__(self) -> str:
         return self.url.render_as_string(hide_password=True)
@@ -87,7 +86,7 @@ class Database:
             engine = self._engine
             if self.dialect == POSTGRESQL:
                 engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            with engine.begin() as connection:
+            with engine.connect() as connection:  # closing rolls back
                 yield connection
 
     def close(self) -> None:
@@ -106,7 +105,7 @@ def explained(action: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError:
         raise StoreError(f"cannot {action}: install the driver with `pip install 'depth-nas[postgres]'`") from None
-    except (SQLAlchemyError, OverflowError, UnicodeError) as error:
+    except (SQLAlchemyError, OverflowError, ValueError) as error:  # the last two: numbers and text that it cannot hold
         raise StoreError(f"cannot {action}: {_cause(error)}") from error
 
 
@@ -123,7 +122,7 @@ def _parse(text: str) -> URL:
         backend = url.get_backend_name()
     except (SQLAlchemyError, ValueError):  # the text may hold a password, so it is not repeated
         raise StoreError(f"the database must be a URL such as {example}") from None
-    if url.drivername not in {backend, DRIVERS.get(backend)}:
+    if backend not in DRIVERS or url.drivername not in {backend, DRIVERS[backend]}:
         raise StoreError(f"the database must be {' or '.join(DRIVERS)}, got {url.drivername!r}; write {example}")
     return url.set(drivername=DRIVERS[backend])
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    CheckConstraint,
     DateTime,
     Dialect,
     Double,
@@ -27,6 +28,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from nas.records import Account
 
 MAX_AMOUNT = 2**63 - 1
 
@@ -50,6 +53,11 @@ Serial = Annotated[int, "position in the order of insertion"]
 JsonType = JSON(none_as_null=True)
 
 
+def _counts(*columns: str) -> tuple[CheckConstraint, ...]:
+    """For sums: SQLite turns one beyond 64 bits into a rounded number without a word."""
+    return tuple(CheckConstraint(f"{column} BETWEEN 0 AND {MAX_AMOUNT}", name=column) for column in columns)
+
+
 class Base(DeclarativeBase):
     """Fixes the types of the columns and the names of the constraints."""
 
@@ -58,6 +66,7 @@ class Base(DeclarativeBase):
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
             "uq": "uq_%(table_name)s_%(column_0_N_name)s",
             "fk": "fk_%(table_name)s_%(referred_table_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
             "pk": "pk_%(table_name)s",
         }
     )
@@ -93,6 +102,10 @@ class RunRow(Base):
     """One method with one seed."""
 
     __tablename__ = "runs"
+    __table_args__ = (
+        CheckConstraint("spent BETWEEN 0 AND budget", name="within_budget"),
+        *_counts(*(f"{account}_{work}" for account in Account for work in ("flops", "device_us"))),
+    )
 
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id"), primary_key=True)
     run: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -146,6 +159,7 @@ class TrialRow(Base):
     __table_args__ = (
         ForeignKeyConstraint(["study_id", "run"], ["runs.study_id", "runs.run"]),
         UniqueConstraint("study_id", "finish_order"),
+        *_counts("flops", "device_us"),
     )
 
     study_id: Mapped[int] = mapped_column(primary_key=True)

@@ -1,8 +1,8 @@
 """SQL from outside, strictly read-only.
 
 Two locks each, neither of which looks at the text. SQLite: the file is opened for reading, and an authorizer allows
-nothing but to select. PostgreSQL: the transaction is read-only, and the text becomes a cursor, which can only be
-declared for one SELECT.
+nothing but to select. PostgreSQL: the transaction is read-only and rolled back, and the text becomes a cursor, which
+can only be declared for one SELECT.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def _run_sqlite(database: Database, sql: str) -> Result:
                 lambda action, *_: sqlite3.SQLITE_OK if action in ALLOWED else sqlite3.SQLITE_DENY
             )
             cursor = connection.execute(sql)
-            return [entry[0] for entry in cursor.description or ()], cursor.fetchall()
+            if cursor.description is None:
+                raise StoreError("the query must be one SELECT, got nothing")
+            return [entry[0] for entry in cursor.description], cursor.fetchall()
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
         raise _refusal(error) from error
 

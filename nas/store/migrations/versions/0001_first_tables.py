@@ -16,7 +16,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("depth", sa.Integer(), nullable=False),
         sa.Column("form", sa.JSON(none_as_null=True), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_architectures"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_architectures")),
     )
     op.create_table(
         "studies",
@@ -29,8 +29,8 @@ def upgrade() -> None:
         sa.Column("host", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_studies"),
-        sa.UniqueConstraint("name", name="uq_studies_name"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_studies")),
+        sa.UniqueConstraint("name", name=op.f("uq_studies_name")),
     )
     op.create_table(
         "events",
@@ -41,8 +41,8 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name="fk_events_studies"),
-        sa.PrimaryKeyConstraint("id", name="pk_events"),
+        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name=op.f("fk_events_studies")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
     )
     op.create_index("ix_events_study_id", "events", ["study_id"])
 
@@ -75,8 +75,17 @@ def upgrade() -> None:
         sa.Column("retrained_test_accuracy", sa.Double(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name="fk_runs_studies"),
-        sa.PrimaryKeyConstraint("study_id", "run", name="pk_runs"),
+        sa.CheckConstraint("final_device_us BETWEEN 0 AND 9223372036854775807", name=op.f("ck_runs_final_device_us")),
+        sa.CheckConstraint("final_flops BETWEEN 0 AND 9223372036854775807", name=op.f("ck_runs_final_flops")),
+        sa.CheckConstraint(
+            "overshoot_device_us BETWEEN 0 AND 9223372036854775807", name=op.f("ck_runs_overshoot_device_us")
+        ),
+        sa.CheckConstraint("overshoot_flops BETWEEN 0 AND 9223372036854775807", name=op.f("ck_runs_overshoot_flops")),
+        sa.CheckConstraint("search_device_us BETWEEN 0 AND 9223372036854775807", name=op.f("ck_runs_search_device_us")),
+        sa.CheckConstraint("search_flops BETWEEN 0 AND 9223372036854775807", name=op.f("ck_runs_search_flops")),
+        sa.CheckConstraint("spent BETWEEN 0 AND budget", name=op.f("ck_runs_within_budget")),
+        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name=op.f("fk_runs_studies")),
+        sa.PrimaryKeyConstraint("study_id", "run", name=op.f("pk_runs")),
     )
     op.create_table(
         "trials",
@@ -112,10 +121,12 @@ def upgrade() -> None:
         sa.Column("reused_from", sa.Integer(), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["architecture_id"], ["architectures.id"], name="fk_trials_architectures"),
-        sa.ForeignKeyConstraint(["study_id", "run"], ["runs.study_id", "runs.run"], name="fk_trials_runs"),
-        sa.PrimaryKeyConstraint("study_id", "run", "number", name="pk_trials"),
-        sa.UniqueConstraint("study_id", "finish_order", name="uq_trials_study_id_finish_order"),
+        sa.CheckConstraint("device_us BETWEEN 0 AND 9223372036854775807", name=op.f("ck_trials_device_us")),
+        sa.CheckConstraint("flops BETWEEN 0 AND 9223372036854775807", name=op.f("ck_trials_flops")),
+        sa.ForeignKeyConstraint(["architecture_id"], ["architectures.id"], name=op.f("fk_trials_architectures")),
+        sa.ForeignKeyConstraint(["study_id", "run"], ["runs.study_id", "runs.run"], name=op.f("fk_trials_runs")),
+        sa.PrimaryKeyConstraint("study_id", "run", "number", name=op.f("pk_trials")),
+        sa.UniqueConstraint("study_id", "finish_order", name=op.f("uq_trials_study_id_finish_order")),
     )
     op.create_table(
         "artifacts",
@@ -128,9 +139,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["study_id", "run", "number"],
             ["trials.study_id", "trials.run", "trials.number"],
-            name="fk_artifacts_trials",
+            name=op.f("fk_artifacts_trials"),
         ),
-        sa.PrimaryKeyConstraint("study_id", "run", "number", "kind", name="pk_artifacts"),
+        sa.PrimaryKeyConstraint("study_id", "run", "number", "kind", name=op.f("pk_artifacts")),
     )
     op.create_table(
         "charges",
@@ -147,10 +158,12 @@ def upgrade() -> None:
         sa.Column("trials", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["study_id", "run", "number"], ["trials.study_id", "trials.run", "trials.number"], name="fk_charges_trials"
+            ["study_id", "run", "number"],
+            ["trials.study_id", "trials.run", "trials.number"],
+            name=op.f("fk_charges_trials"),
         ),
-        sa.ForeignKeyConstraint(["study_id", "run"], ["runs.study_id", "runs.run"], name="fk_charges_runs"),
-        sa.PrimaryKeyConstraint("id", name="pk_charges"),
+        sa.ForeignKeyConstraint(["study_id", "run"], ["runs.study_id", "runs.run"], name=op.f("fk_charges_runs")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_charges")),
     )
     op.create_index("ix_charges_study_id_run_number", "charges", ["study_id", "run", "number"])
 
@@ -169,9 +182,11 @@ def upgrade() -> None:
         sa.Column("epochs", sa.Integer(), nullable=False),
         sa.Column("trials", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["study_id", "run", "number"], ["trials.study_id", "trials.run", "trials.number"], name="fk_epochs_trials"
+            ["study_id", "run", "number"],
+            ["trials.study_id", "trials.run", "trials.number"],
+            name=op.f("fk_epochs_trials"),
         ),
-        sa.PrimaryKeyConstraint("study_id", "run", "number", "epoch", name="pk_epochs"),
+        sa.PrimaryKeyConstraint("study_id", "run", "number", "epoch", name=op.f("pk_epochs")),
     )
     op.create_table(
         "depth_profiles",
@@ -184,7 +199,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["study_id", "run", "number", "epoch"],
             ["epochs.study_id", "epochs.run", "epochs.number", "epochs.epoch"],
-            name="fk_depth_profiles_epochs",
+            name=op.f("fk_depth_profiles_epochs"),
         ),
-        sa.PrimaryKeyConstraint("study_id", "run", "number", "epoch", "level", name="pk_depth_profiles"),
+        sa.PrimaryKeyConstraint("study_id", "run", "number", "epoch", "level", name=op.f("pk_depth_profiles")),
     )
