@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -49,6 +49,8 @@ from ray.tune.search import Searcher  # noqa: E402
 
 from workers.trainable import EVERY_EPOCH, JOB, WARM_UP, train_job  # noqa: E402
 
+Trainable = Callable[[Mapping[str, Any]], None]
+
 WORKER_DIED = "the worker process died"
 
 Key = tuple[int, int]
@@ -59,13 +61,16 @@ class Interrupted(NasError, RuntimeError):
     """The driver was asked to stop; the study can be resumed."""
 
 
-def run_study(driver: Driver, *, scratch: Path, history: Iterable[StoredTrial] = ()) -> None:
+def run_study(
+    driver: Driver, *, scratch: Path, history: Iterable[StoredTrial] = (), trainable: Trainable = train_job
+) -> None:
     """Run `driver`'s study until it is done, on the Ray that is connected or else on a local one.
 
     Args:
         driver: of the study.
         scratch: where Tune keeps its own files.
         history: finished trials of a resumed study, in finishing order, for the schedulers to learn from.
+        trainable: what a worker does with a job; a benchmark may put something cheaper here.
 
     Raises:
         Interrupted: SIGINT or SIGTERM arrived.
@@ -78,7 +83,7 @@ def run_study(driver: Driver, *, scratch: Path, history: Iterable[StoredTrial] =
     searcher = StudySearcher(driver, schedulers, rendezvous=scratch.resolve() / "warm-up")
     resources = {"cpu": spec.resources.cpus_per_trial, "gpu": spec.resources.gpus_per_trial}
     tuner = tune.Tuner(
-        tune.with_resources(train_job, resources),
+        tune.with_resources(trainable, resources),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=schedulers,

@@ -21,6 +21,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from controllers.cost import Cost
 from controllers.trial import Kind, Proposal
+from search_spaces.architecture import canonical_json
 from search_spaces.chain_space import ChainSpace
 from search_spaces.errors import TrialFailed
 from search_spaces.flops import count_flops
@@ -58,6 +59,7 @@ class Pricer:
         self.shape = shape
         self.time_limit_s = time_limit_s
         self._parts: dict[Hashable, tuple[int, tuple[int, ...]]] = {}
+        self._wholes: dict[Hashable, int] = {}
 
     def epoch_cost(self, proposal: Proposal, training: Training) -> Cost:
         """The cost of one epoch: every step and the validation pass.
@@ -68,12 +70,16 @@ class Pricer:
         return Cost(flops=_within(self.time_limit_s, partial(self._epoch_flops, proposal, training)), epochs=1)
 
     def _epoch_flops(self, proposal: Proposal, training: Training) -> int:
-        if (
-            isinstance(self.space, ChainSpace)
-            and proposal.kind is not Kind.RELAXATION
-            and proposal.recipe == "standard"
-        ):
-            return self._sum_over_parts(proposal, self.space, training)
+        space = self.space
+        is_plain = proposal.kind is not Kind.RELAXATION and proposal.recipe == "standard"
+        if is_plain and isinstance(space, ChainSpace) and type(space).build is ChainSpace.build:
+            return self._sum_over_parts(proposal, space, training)
+        key = (_network(proposal), training)
+        if key not in self._wholes:
+            self._wholes[key] = self._count_whole(proposal, training)
+        return self._wholes[key]
+
+    def _count_whole(self, proposal: Proposal, training: Training) -> int:
         try:
             with FakeTensorMode(), _rng_kept():
                 return self._whole(proposal, training)
@@ -124,6 +130,13 @@ class Pricer:
             part_flops, shape = self._parts[key]
             flops += part_flops
         return flops
+
+
+def _network(proposal: Proposal) -> str:
+    """What is trained and how, as text."""
+    architecture = proposal.architecture.id if proposal.architecture else None
+    recipe = [proposal.recipe, dict(proposal.recipe_options)]
+    return canonical_json([architecture, dict(proposal.relaxation), recipe])
 
 
 def _part(
