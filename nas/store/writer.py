@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Insert, Update
 
 from controllers.cost import Charge, total
-from controllers.trial import SCORE, Epoch, Kind, Measurement
+from controllers.trial import SCORE, Epoch, Kind, Measurement, Proposal
 from nas.records import (
     Account,
     ArtifactSaved,
@@ -100,7 +100,7 @@ class Writer:
         row: dict[str, Any] = {
             "kind": proposal.kind.value,
             "status": trial.status.value,
-            "proposal": _dump_without_architecture(trial),
+            "proposal": _dump_without_architecture(proposal),
             "recipe": proposal.recipe,
             "architecture_id": None,
             "decisions": None,
@@ -198,9 +198,9 @@ def _of(run: int, number: int | None) -> dict[str, Any]:
     return {"of_run": run, "of_number": number}
 
 
-def _dump_without_architecture(trial: Any) -> dict[str, Any]:
+def _dump_without_architecture(proposal: Proposal) -> dict[str, Any]:
     """The proposal; its architecture has columns of its own."""
-    row = dump(replace(trial.proposal, architecture=None))
+    row = dump(replace(proposal, architecture=None))
     del row["architecture"]
     return row
 

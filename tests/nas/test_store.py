@@ -192,6 +192,13 @@ def test_the_phase_the_reason_and_the_choice_of_a_run_load(store: Store):
     assert (run.phase, run.stop_reason, run.choice) == (Phase.FINAL, "the grid is exhausted", 0)
 
 
+def test_a_run_may_end_without_a_choice(store: Store):
+    study_id = create(store)
+    store.record(study_id, [*search(0, 0, 0, None, 10), chose(0, None, Phase.FAILED, "no trial completed")])
+    run = store.load(study_id).runs[0]
+    assert (run.phase, run.stop_reason, run.choice) == (Phase.FAILED, "no trial completed", None)
+
+
 def test_the_choice_lends_its_depth_and_size_to_the_run(store: Store):
     study_id = create(store)
     store.record(study_id, [*search(0, 0, 0, 0.5, 10, depth=4), chose(0, 0)])
