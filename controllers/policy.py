@@ -10,8 +10,9 @@ Shapes: T decisions of one architecture, L layers, H units, N options of one dec
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -57,9 +58,9 @@ class LstmPolicy:
         self._start_1H = self._meet("start", (1, num_units))
 
     @property
-    def parameters(self) -> list[Tensor]:
-        """Everything learned so far, in the order in which it was met."""
-        return list(self._met.values())
+    def parameters(self) -> Mapping[str, Tensor]:
+        """What is learned, by name, in the order in which it was met: grows with every new decision or answer."""
+        return MappingProxyType(self._met)
 
     def chooser(self, rng: np.random.Generator, allowed: Allowed) -> Choose:
         """An answerer that draws from the policy. Changes nothing in it."""

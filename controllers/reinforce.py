@@ -74,7 +74,7 @@ class Reinforce:
 
     def __post_init__(self) -> None:
         self._policy = LstmPolicy(seed=self.seed, num_units=self.num_units, num_layers=self.num_layers)
-        self._optimizer = torch.optim.Adam(self._policy.parameters, lr=self.learning_rate, fused=True)
+        self._optimizer = torch.optim.Adam(self._policy.parameters.values(), lr=self.learning_rate, fused=True)
         self._baseline: float | None = None
         self._num_told = 0
 
@@ -92,7 +92,8 @@ class Reinforce:
         self._learn(trial, advantage)
         self._num_told += 1
         if self._num_told % self.batch == 0:
-            self._optimizer.param_groups[0]["params"] = self._policy.parameters  # new decisions bring new ones
+            # New decisions bring new parameters.
+            self._optimizer.param_groups[0]["params"] = list(self._policy.parameters.values())
             self._optimizer.step()
             self._optimizer.zero_grad()
 

@@ -1,0 +1,48 @@
+"""Trials as the service tells them, with scores made up by the test."""
+
+from collections.abc import Callable, Sequence
+
+from controllers import Controller
+from controllers.trial import SCORE, Kind, Measurement, Proposal, Status, Trial
+from search_spaces.architecture import Architecture
+
+Outcome = Callable[[int, Proposal], Trial]
+
+
+def scored(
+    number: int,
+    proposal: Proposal | Architecture,
+    score: float,
+    *,
+    status: Status = Status.COMPLETE,
+    derived: Sequence[Architecture] = (),
+) -> Trial:
+    measurement = Measurement(
+        metrics={SCORE: score}, charges=(), epochs=1, num_parameters=1, inference_flops=1, derived=tuple(derived)
+    )
+    return Trial(number=number, proposal=_proposal(proposal), epochs=1, seed=0, status=status, measurement=measurement)
+
+
+def failed(number: int, proposal: Proposal | Architecture) -> Trial:
+    return Trial(
+        number=number, proposal=_proposal(proposal), epochs=1, seed=0, status=Status.FAILED, reason="broke on purpose"
+    )
+
+
+def running(number: int, proposal: Proposal | Architecture) -> Trial:
+    return Trial(number=number, proposal=_proposal(proposal), epochs=1, seed=0)
+
+
+def play(controller: Controller, num_trials: int, outcome: Outcome) -> list[Trial]:
+    """Ask and tell in turn."""
+    trials = []
+    for number in range(num_trials):
+        proposal = controller.ask(number)
+        assert proposal is not None, "waits although nothing is pending"
+        trials.append(outcome(number, proposal))
+        controller.tell(trials[-1])
+    return trials
+
+
+def _proposal(what: Proposal | Architecture) -> Proposal:
+    return what if isinstance(what, Proposal) else Proposal(kind=Kind.ARCHITECTURE, architecture=what)
