@@ -83,28 +83,26 @@ def test_answers_are_drawn_with_their_probabilities():
     np.testing.assert_allclose(shares, [0.7, 0.1, 0.2], atol=4 * math.sqrt(0.25 / 500))
 
 
-def test_drawing_gives_answers_the_probability_that_evaluation_gives_them():
-    """Over all answers to two questions, frequencies follow the joint probability of the evaluation."""
-    made = policy(seed=3)
-    questions = ASKED[1:]
-    pairs = [(one, other) for one in ("a", "b") for other in ("a", "b")]
-    asked = {
-        pair: [Decision(name=q.name, options=q.options, answer=a) for q, a in zip(questions, pair, strict=True)]
-        for pair in pairs
-    }
-    for decisions in asked.values():
-        made.evaluate(decisions, everything)
-    with torch.no_grad():  # far from uniform, and the second answer leans on the first
-        for name, parameter in made.parameters.items():
-            parameter.mul_(40 if name.startswith(("answer", "head")) else 10)
-    rng = np.random.default_rng(0)
-    drawn = []
-    for _ in range(1000):
-        choose = made.chooser(rng, everything)
-        drawn.append(tuple(choose(question.name, question.options) for question in questions))
-    for pair in pairs:
-        probability = made.evaluate(asked[pair], everything)[0].sum().exp().item()
-        assert drawn.count(pair) / 1000 == pytest.approx(probability, abs=4 * math.sqrt(0.25 / 1000))
+class Dictated:
+    """In place of a generator: gives the wanted answers and keeps the odds that it was offered."""
+
+    def __init__(self, indices):
+        self.indices = list(indices)
+        self.probabilities = []
+
+    def choice(self, num_options, p):
+        assert len(p) == num_options
+        self.probabilities.append(p[self.indices[0]])
+        return self.indices.pop(0)
+
+
+def test_drawing_offers_the_odds_that_evaluation_reports():
+    made = policy()
+    expected = made.evaluate(ASKED, everything)[0].exp().detach()
+    rng = Dictated(decision.options.index(decision.answer) for decision in ASKED)
+    choose = made.chooser(rng, everything)
+    assert [choose(decision.name, decision.options) for decision in ASKED] == [2, "b", "a"]
+    np.testing.assert_allclose(rng.probabilities, expected, rtol=1e-12)
 
 
 def test_drawing_remembers_nothing():

@@ -142,6 +142,18 @@ def test_depths_above_the_limit_are_masked():
     assert schedule.allowed(0, "stochastic_depth", ("off", "on")) == [0, 1]
 
 
+def test_learns_under_the_mask_that_the_trial_was_drawn_under():
+    """At trial 10 depths 1 and 2 are allowed: a reward 0.2 above the baseline pulls one up and the other down."""
+    schedule = {"start": 1, "step": 1, "every": 10}
+    controller = reinforce(depth_schedule=schedule, batch=9, entropy_weight=0)
+    controller.tell(scored(0, point(1, "a"), 0.5))
+    controller.tell(scored(10, point(2, "a"), 0.7))
+    gradient = parameters(controller)["bias depth [1, 2, 3]"].grad
+    odds_of_one = gradient[0].item() * 9 / 0.2
+    assert 0.4 < odds_of_one < 0.6
+    assert gradient.tolist() == pytest.approx([0.2 * odds_of_one / 9, -0.2 * odds_of_one / 9, 0])
+
+
 def test_the_schedule_lets_depth_grow_with_the_number_of_the_trial():
     controller = reinforce(Landscape(), depth_schedule={"start": 1, "step": 2, "every": 20})
     depths = [controller.ask(number).architecture.depth for number in range(60)]
