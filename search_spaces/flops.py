@@ -1,16 +1,15 @@
 """Floating-point operations, counted by torch on the operations that really run.
 
-A multiplication and an addition are two FLOPs; only matrix products, convolutions and attention count, as in
-`torch.utils.flop_counter`. Torch gives its CPU attention kernel no formula and so counts it as zero; here it
-costs what the CUDA kernels cost.
+A multiplication and an addition are two FLOPs; only matrix products and convolutions count, as in
+`torch.utils.flop_counter`. Networks write attention as matrix products: what torch counts for its fused kernels
+depends on the device (`search_spaces.transformer.SelfAttention`).
 """
 
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +22,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 def flop_counter() -> FlopCounterMode:
     """Context that counts the FLOPs of what runs inside it; read them with `get_total_flops()`."""
-    return FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION)
+    return FlopCounterMode(display=False)
 
 
 def count_flops(function: Callable[[], object]) -> int:
@@ -64,25 +63,3 @@ def _on_meta(network: Network) -> Network:
     weights = {id(old): nn.Parameter(torch.empty_like(old, device="meta"), False) for old in network.parameters()}
     buffers = {id(old): torch.empty_like(old, device="meta") for old in network.buffers()}
     return copy.deepcopy(network, {**weights, **buffers}).eval()
-
-
-def _attention(query: torch.Size, key: torch.Size, value: torch.Size, *_: Any, **__: Any) -> int:
-    """Two matrix products: the scores, and their product with the values."""
-    return 2 * _num_scores(query, key) * (query[-1] + value[-1])
-
-
-def _attention_backward(
-    _grad_out: torch.Size, query: torch.Size, key: torch.Size, value: torch.Size, *_: Any, **__: Any
-) -> int:
-    """Five: the scores again and the gradients of queries, keys, values and scores."""
-    return 2 * _num_scores(query, key) * (3 * query[-1] + 2 * value[-1])
-
-
-def _num_scores(query: torch.Size, key: torch.Size) -> int:
-    return math.prod(query[:-1]) * key[-2]
-
-
-_CPU_ATTENTION = {
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
-}

@@ -3,14 +3,13 @@
 Blocks are pre-norm (Xiong et al., ICML 2020), which trains at every depth without learning rate warm-up. An image is
 cut into patches (Dosovitskiy et al., ICLR 2021); of a vector every feature is a token (FT-Transformer, Gorishniy et
 al., NeurIPS 2021). Both pool by the mean instead of a class token, so that a head fits on every level.
-Shapes: B batch, T tokens, D width, N heads, F features, C channels, H and W height and width, K classes.
+Shapes: B batch, T tokens, D width, N heads of width d, F features, C channels, H and W height and width, K classes.
 """
 
 from __future__ import annotations
 
 from pydantic.dataclasses import dataclass as validated
 from torch import Tensor, empty, nn
-from torch.nn import functional as F
 
 from search_spaces.chain_space import Block, ChainSpace
 from search_spaces.errors import InvalidInput
@@ -55,7 +54,12 @@ class FeatureTokens(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention of all tokens to all tokens."""
+    """Multi-head attention of all tokens to all tokens, `softmax(q k^T / sqrt(d)) v`.
+
+    The products are written out, because a ledger in FLOPs has to be the same on every device. Torch's fused kernels
+    are not counted alike: that for CPUs has no formula and counts as zero, and those for GPUs compute the scores again
+    in the backward pass. The price is memory for `[T, T]` scores per head.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -67,7 +71,8 @@ class SelfAttention(nn.Module):
         """`[B, T, D]` to the same shape."""
         qkv = self.project_in(h_BTD).unflatten(-1, (3, self.heads, -1))
         q_BNTd, k_BNTd, v_BNTd = qkv.permute(2, 0, 3, 1, 4)
-        attended_BNTd = F.scaled_dot_product_attention(q_BNTd, k_BNTd, v_BNTd)
+        scores_BNTT = (q_BNTd * q_BNTd.shape[-1] ** -0.5) @ k_BNTd.transpose(-2, -1)
+        attended_BNTd = scores_BNTT.softmax(dim=-1) @ v_BNTd
         out_BTD: Tensor = self.project_out(attended_BNTd.transpose(1, 2).flatten(2))
         return out_BTD
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from search_spaces import make_space
 from search_spaces.chain import Chain
@@ -25,6 +26,30 @@ def test_attention_is_torchs_multi_head_attention():
     h_BTD = torch.randn(2, 7, 12)
     expected_BTD, _ = reference(h_BTD, h_BTD, h_BTD, need_weights=False)
     torch.testing.assert_close(ours(h_BTD), expected_BTD)
+
+
+class WidenThrice(nn.Module):
+    """`[B, T, D]` to `[B, T, 3D]` without a product: queries, keys and values that differ."""
+
+    def forward(self, h_BTD: torch.Tensor) -> torch.Tensor:
+        return torch.cat([h_BTD, h_BTD.flip(1), 2 * h_BTD], dim=-1)
+
+
+def test_attention_is_torchs_fused_attention_also_in_its_gradient():
+    attention = SelfAttention(12, 2)
+    attention.project_in, attention.project_out = WidenThrice(), nn.Identity()
+    ours_BTD = torch.randn(3, 7, 12, dtype=torch.float64, requires_grad=True)
+    theirs_BTD = ours_BTD.detach().clone().requires_grad_()
+    q_BNTd, k_BNTd, v_BNTd = (
+        part_BTD.unflatten(-1, (2, 6)).transpose(1, 2) for part_BTD in WidenThrice()(theirs_BTD).chunk(3, dim=-1)
+    )
+    out_BTD = attention(ours_BTD)
+    expected_BTD = functional.scaled_dot_product_attention(q_BNTd, k_BNTd, v_BNTd).transpose(1, 2).flatten(2)
+    torch.testing.assert_close(out_BTD, expected_BTD)
+    weights_BTD = torch.randn_like(out_BTD)
+    (out_BTD * weights_BTD).sum().backward()
+    (expected_BTD * weights_BTD).sum().backward()
+    torch.testing.assert_close(ours_BTD.grad, theirs_BTD.grad)
 
 
 def test_a_patch_token_is_a_linear_map_of_its_pixels_plus_its_position():
@@ -86,15 +111,13 @@ def test_the_heads_do_not_change_the_flops():
     assert len({level_flops(build(depth=1, width=16, heads=heads), (3, 8, 12)) for heads in (1, 4, 16)}) == 1
 
 
-def test_attention_on_a_cpu_is_not_free():
-    q_BNTd = torch.randn(2, 3, 5, 4, requires_grad=True)
-    k_BNSd = torch.randn(2, 3, 7, 4, requires_grad=True)
-    v_BNSd = torch.randn(2, 3, 7, 4, requires_grad=True)
-    product = 2 * 2 * 3 * 5 * 7 * 4  # FLOPs of scores: batch, heads, queries, keys, width
-
-    def forward() -> torch.Tensor:
-        return nn.functional.scaled_dot_product_attention(q_BNTd, k_BNSd, v_BNSd).sum()
-
-    assert count_flops(forward) == 2 * product
-    # backward: scores once more, and gradients of values, weights, queries and keys
-    assert count_flops(lambda: forward().backward()) == (2 + 5) * product
+def test_attention_is_counted_as_the_products_it_is():
+    batch, tokens, width, heads = 3, 7, 12, 2
+    attention = SelfAttention(width, heads)
+    attention.project_in, attention.project_out = WidenThrice(), nn.Identity()
+    h_BTD = torch.randn(batch, tokens, width, requires_grad=True)
+    head = 2 * (2 * tokens * tokens * (width // heads))  # the scores, and their product with the values
+    forward = batch * heads * head
+    assert count_flops(lambda: attention(h_BTD)) == forward
+    # every product has two gradients, each a product of the same size; nothing is computed again
+    assert count_flops(lambda: attention(h_BTD).sum().backward()) == 3 * forward
