@@ -16,7 +16,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import ray  # after nas.runner, which sets Ray's environment
 from machine import describe_machine
+from ray import tune
+from ray.tune.search import Searcher
 
 from controllers.cost import Charge, ChargeKind, Cost
 from controllers.trial import SCORE, Measurement
@@ -25,10 +28,6 @@ from nas.driver import Driver
 from nas.runner import run_study, start_local
 from nas.study import Study
 from search_spaces.values import dump
-
-import ray  # after nas.runner, which sets Ray's environment
-from ray import tune
-from ray.tune.search import Searcher
 
 WARM_UP = 50
 
@@ -114,7 +113,7 @@ def time_bare(num_trials: int, workers: int) -> list[float]:
         def __getstate__(self) -> dict[str, Any]:
             return {}
 
-    def trial(config: Mapping[str, Any]) -> None:
+    def trial(_config: Mapping[str, Any]) -> None:
         tune.report({SCORE: 0.5})
 
     with tempfile.TemporaryDirectory() as folder:

@@ -35,6 +35,7 @@ class Evolution:
     space: SearchSpace = Field(repr=False)
     seed: int
     population: int = Field(default=20, ge=1)
+    """Members; the first ones are random."""
     tournament: int = Field(default=5, ge=1)
     """Members drawn, with replacement; the best becomes the parent, the first drawn of equals."""
     crossover_probability: float = Field(default=0.0, ge=0, le=1)

@@ -48,6 +48,7 @@ class Grid:
     tied: bool = False
     """Decisions that match one pattern take the same answer, as one axis."""
     order: Order = Order.ASCENDING
+    """`ascending` as enumerated, `shuffled` by the run's seed, or `coarse_to_fine`: ends, middles, quarters, ..."""
     defaults: Mapping[str, Option] = Field(default_factory=dict)
     """Answers of the other decisions by name or pattern, the first match counts; without one, the first option."""
 

@@ -34,7 +34,7 @@ class OneShot:
     search_share: float = Field(default=0.3, gt=0, lt=1)
     """Part of the run's budget that the supernet is trained for."""
     derive_top: int | None = Field(default=None, ge=1)
-    """Architectures to train; None: all that the supernet derives, for as long as the budget pays."""
+    """How many of the derived architectures to train; none: all, for as long as the budget pays."""
 
     def __post_init__(self) -> None:
         relaxation = load(resolve(self.relaxation, RELAXATIONS, what="relaxation"), self.options)

@@ -63,14 +63,19 @@ class Reinforce:
     learning_rate: float = Field(default=0.005, gt=0)
     """The paper's 0.0006 hardly moves the policy within a few hundred trials."""
     baseline_decay: float = Field(default=0.9, ge=0, lt=1)
+    """Of the moving average of rewards."""
     entropy_weight: float = Field(default=0.001, ge=0)
+    """Bonus for decisions that are not made up yet."""
     batch: int = Field(default=2, ge=1)
     """Trials per update; the paper had 8 per replica."""
     reward_power: float = Field(default=1.0, gt=0)
     """The paper cubes the accuracy."""
     num_units: int = Field(default=35, ge=1)
+    """Units of each LSTM layer."""
     num_layers: int = Field(default=2, ge=1)
+    """LSTM layers."""
     depth_schedule: DepthSchedule | None = None
+    """`{start, step, every}`: no depth above start + step * (number // every) for trial `number`; none: no limit."""
 
     def __post_init__(self) -> None:
         self._policy = LstmPolicy(seed=self.seed, num_units=self.num_units, num_layers=self.num_layers)

@@ -24,7 +24,7 @@ MAX_SEED = 2**63 - 1
 class Section(BaseModel):
     """A part of a study file: unknown fields, NaN and silent conversions are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class MethodSpec(Section):
@@ -61,6 +61,7 @@ class BudgetSpec(Section):
     device_seconds: float | None = Field(default=None, gt=0)
     """Seconds of computing on the worker's device; hardware-bound, so not comparable across machines."""
     epochs: int | None = Field(default=None, ge=1)
+    """Epochs of training, whatever one costs."""
     trials: int | None = Field(default=None, ge=1)
     """Ordinary trials; a longer training counts as several."""
     of_grid: float | None = Field(default=None, gt=0)
@@ -85,6 +86,7 @@ class Resources(Section):
     workers: int = Field(default=2, ge=1, le=10_000)
     """Trials at a time. With 1 the study is sequential, and its replay is bit for bit."""
     cpus_per_trial: float = Field(default=1.0, gt=0)
+    """CPUs that Ray sets aside for every trial; a trial computes on one thread."""
     gpus_per_trial: float = Field(default=0.0, ge=0)
     """May be a fraction: several trials then share a GPU."""
     storage: Path = Path("nas-files")
@@ -101,7 +103,7 @@ class Limits(Section):
     checkpoint_seconds: float = Field(default=60.0, gt=0)
     """Least time between two checkpoints of one trial."""
     idle_proposals: int = Field(default=100, ge=1)
-    """A run ends after this many proposals in a row that cost nothing: repeats, or networks that cannot be built."""
+    """A run ends after this many proposals in a row that teach nothing: repeats, or networks that break."""
 
 
 class SchedulerSpec(Section):
@@ -144,15 +146,21 @@ class StudySpec(Section):
     space: Mapping[str, Any]
     """`{family: NAME, **fields}`."""
     methods: tuple[MethodSpec, ...] = Field(min_length=1)
+    """What is compared: names, or mappings `{method: NAME, label: LABEL, **hyperparameters}`."""
     seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)] = (0, 1, 2)
     """Runs per method: how many, or which seeds. Every method gets the same."""
     budget: BudgetSpec
+    """What every run may spend."""
     training: Training = Field(default_factory=Training)
     """How every trial is trained."""
     final: FinalSpec = Field(default_factory=FinalSpec)
+    """How every choice is retrained at the end."""
     resources: Resources = Field(default_factory=Resources)
+    """Where trials run, and how many at a time."""
     limits: Limits = Field(default_factory=Limits)
+    """When to give up on a trial or a run."""
     scheduler: SchedulerSpec | None = None
+    """Early stopping of search trials; none: every trial runs to its end."""
     spend_rest: bool = True
     """Whether a run whose search is over trains its choice further with what is left of its budget."""
     reuse: bool = True

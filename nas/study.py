@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controllers.cost import Charge, total
-from controllers.trial import Trial
+from controllers.cost import Charge
+from controllers.trial import Measurement, Trial
 from nas.log import Log
 from nas.plan import Plan
 from nas.records import Phase, Record, StoredStudy, StudyChanged, StudyStatus
@@ -56,11 +56,15 @@ class Study:
         return all(run.done for run in self.runs)
 
     def propose(self) -> Dispatch | None:
-        """The next trial, from the run that has committed least of its budget; None: wait, or the study is done."""
+        """The next trial, from the run that has committed least of its budget; None: wait, or the study is done.
+
+        A trial whose worker died goes before all others, so that it makes no difference whether the driver died too.
+        """
         if len(self._in_flight) >= self.plan.spec.resources.workers:
             return None
         self._active = sorted(
-            (run for run in self._active if not run.done), key=lambda run: (run.spent_share, run.plan.index)
+            (run for run in self._active if not run.done),
+            key=lambda run: (not run.has_retry, run.spent_share, run.plan.index),
         )
         for run in self._active:
             trial = run.propose()
@@ -73,7 +77,8 @@ class Study:
     def finish(self, run: int, number: int, outcome: Outcome, *, pruned: bool = False) -> None:
         """A worker returned."""
         self._in_flight.remove((run, number))
-        self.throughput.observe(total(outcome.charges))
+        if isinstance(outcome, Measurement):
+            self.throughput.observe(outcome.cost)
         self.runs[run].finish(number, outcome, pruned=pruned)
         self._close_if_done()
 

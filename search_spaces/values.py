@@ -13,7 +13,9 @@ from search_spaces.errors import InvalidInput
 
 Value = TypeVar("Value")
 
-CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
+CONFIG = ConfigDict(
+    extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False, use_attribute_docstrings=True
+)
 """Configuration for every value that a person may write: unknown fields and NaN are refused."""
 
 

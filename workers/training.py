@@ -26,6 +26,7 @@ class Training:
     learning_rate: float = Field(default=0.01, gt=0)
     """Peak learning rate."""
     weight_decay: float = Field(default=0.01, ge=0)
+    """Decoupled in AdamW, added to the gradient in SGD."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Momentum of SGD."""
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
@@ -33,6 +34,7 @@ class Training:
     clip_norm: float | None = Field(default=None, gt=0)
     """Largest gradient norm; none: no clipping."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Part of the target spread evenly over the classes (Szegedy et al., 2016)."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16: autocast of the forward pass."""
 

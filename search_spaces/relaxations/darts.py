@@ -40,7 +40,9 @@ class Darts:
     order: Literal["first", "second"] = "first"
     """Of the architecture gradient. With the second, a step costs two to three times as much."""
     architecture_learning_rate: float = Field(default=3e-4, gt=0)
+    """Of Adam. The paper's default hardly moves the parameters within a few hundred steps."""
     architecture_weight_decay: float = Field(default=1e-3, ge=0)
+    """Of Adam."""
     warmup_epochs: int = Field(default=0, ge=0)
     """Epochs of weights alone, so that an operation is not judged by its initialisation."""
 

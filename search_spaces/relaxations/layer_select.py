@@ -42,9 +42,9 @@ class LayerSelect:
     normalized: bool = False
     """Divide by the sum of the weights."""
     initial_k: float | None = Field(default=None, ge=1)
-    """None: half-way between two middle levels."""
+    """Where the selector starts; none: half-way between two middle levels."""
     k_learning_rate: float | None = Field(default=None, gt=0)
-    """None: that of the weights."""
+    """Of the selector; none: that of the weights."""
 
     recipe = "joint"
 

@@ -24,8 +24,11 @@ class Digits:
     """Inputs `[1, 8, 8]` in [0, 1]."""
 
     train_size: int = 1000
+    """Images to train on; fewer make the task harder."""
     validation_size: int = 300
+    """Images that selection looks at."""
     test_size: int = 497
+    """Images that only the final evaluation looks at."""
 
     def load(self) -> SearchData:
         train, validation, _ = self._splits()

@@ -29,13 +29,21 @@ class Npz:
     """
 
     path: Path
+    """The file; every worker must see it under this name."""
     train_size: int
+    """Examples to train on."""
     validation_size: int
+    """Examples that selection looks at."""
     test_size: int
+    """Examples that only the final evaluation looks at."""
     x_key: str = "x"
+    """Name of the array of inputs."""
     y_key: str = "y"
+    """Name of the array of labels."""
     standardize: bool = False
+    """Whether to subtract the training split's mean and divide by its deviation, column by column."""
     data_seed: int = Field(default=0, ge=0)
+    """Which examples go to which split."""
 
     def load(self) -> SearchData:
         splits, num_classes = self._splits()

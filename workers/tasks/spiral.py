@@ -29,9 +29,13 @@ class Spiral:
     noise: float = Field(default=0.02, ge=0)
     """Standard deviation of the Gaussian noise on both coordinates."""
     train_size: int = Field(default=1024, ge=2)
+    """Points to train on."""
     validation_size: int = Field(default=512, ge=2)
+    """Points that selection looks at."""
     test_size: int = Field(default=1024, ge=2)
+    """Points that only the final evaluation looks at."""
     data_seed: int = Field(default=0, ge=0)
+    """Which spiral: the seed that all points are drawn from."""
 
     def load(self) -> SearchData:
         train, validation = self._draw("train", self.train_size), self._draw("validation", self.validation_size)

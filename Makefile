@@ -1,0 +1,36 @@
+# Everything here makes what it needs and is safe to run again.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: demo test lint bench clean
+
+## Compare six ways of choosing a network's depth, and no search at all, at equal compute (about three minutes).
+demo: $(INSTALLED)
+	$(BIN)/nas run examples/demo.yaml --db sqlite:///nas.db
+
+## All checks: style, types, layers, tests.
+test: lint
+	$(BIN)/pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+## Every figure in docs/benchmarks.md, as Markdown on standard output (about half an hour).
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/orchestration.py
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/replay.py
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[dev,postgres]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) nas.db nas.db-shm nas.db-wal nas-files
