@@ -70,6 +70,22 @@ def test_equal_networks_have_equal_ids():
     assert answer(cell_space(depth=2), genotype(NONE, NONE, NONE, THREE, NONE, NONE)).id != direct.id
 
 
+def test_a_convolution_read_twice_is_not_two_convolutions():
+    space = cell_space(depth=1, width=4)
+    read_twice = answer(space, genotype(THREE, NONE, SKIP, NONE, SKIP, SKIP))
+    two = answer(space, genotype(THREE, NONE, NONE, THREE, SKIP, NONE))
+    assert read_twice.id != two.id
+    one_flops = 2 * 8 * 8 * 9 * 4 * 4
+    costs = [inference_flops(space.build(one), (3, 8, 8)) for one in (read_twice, two)]
+    assert costs[1] - costs[0] == one_flops
+
+
+def test_an_average_pool_read_twice_is_two_pools():
+    space = cell_space(depth=1)
+    read_twice = answer(space, genotype(POOL, NONE, SKIP, NONE, SKIP, SKIP))
+    assert answer(space, genotype(POOL, NONE, NONE, POOL, SKIP, NONE)).id == read_twice.id
+
+
 def test_the_space_has_as_many_networks_as_there_are_cells_that_differ():
     # with these two operations a cell is a multiple of x, by 0 to 4: 5 networks among 64 points
     space = cell_space(depth=1, ops=[SKIP, NONE])
