@@ -66,9 +66,14 @@ class Run:
         return self.phase.is_over
 
     @property
+    def has_retry(self) -> bool:
+        """Whether a trial waits to be handed to another worker."""
+        return bool(self._to_retry)
+
+    @property
     def spent_share(self) -> float:
         """Part of the budget that is spent or reserved."""
-        return self.ledger.committed / self.ledger.budget
+        return self.ledger.committed / max(self.ledger.budget, 1)
 
     def propose(self) -> Trial | None:
         """The next trial to hand to a worker; None while there is none, or when the run is done."""
@@ -163,7 +168,7 @@ class Run:
 
     def _search(self) -> Trial | None:
         if self._idle >= self.study.spec.limits.idle_proposals:
-            self._end_search(f"the last {self._idle} proposals were repeats or could not be built")
+            self._end_search(f"the last {self._idle} proposals were repeats or failed")
             return None
         try:
             proposal = self.controller.ask(len(self.trials), tuple(self.pending.values()))
@@ -310,8 +315,9 @@ class Run:
     def _learn(self, trial: Trial, *, reused_from: int | None) -> None:
         """Everything that a finished trial changes, now or in a replay."""
         self.trials[trial.number] = trial
-        cost_nothing = reused_from is not None or trial.epochs == 0
-        self._idle = self._idle + 1 if cost_nothing else 0
+        # A network that breaks as it is built costs nothing either, so that failures alone could go on for ever.
+        taught_nothing = reused_from is not None or trial.status is Status.FAILED
+        self._idle = self._idle + 1 if taught_nothing else 0
         if trial.proposal.kind in SEARCHED:
             self.controller.tell(trial)
         if trial.status is not Status.COMPLETE or trial.proposal.kind not in CHOOSABLE:
