@@ -9,11 +9,13 @@ once and remembered, and a thousand architectures cost little more than one.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from threading import Thread
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +33,8 @@ from workers.evaluate import BATCH_SIZE
 from workers.recipes import make_recipe
 from workers.tasks import Split
 from workers.training import Training
+
+Counted = TypeVar("Counted")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,16 +80,8 @@ class Pricer:
             return self._sum_over_parts(proposal, space, training)
         key = (_network(proposal), training)
         if key not in self._wholes:
-            self._wholes[key] = self._count_whole(proposal, training)
+            self._wholes[key] = _on_fake_tensors(partial(self._whole, proposal, training))
         return self._wholes[key]
-
-    def _count_whole(self, proposal: Proposal, training: Training) -> int:
-        try:
-            with FakeTensorMode(), _rng_kept():
-                return self._whole(proposal, training)
-        except Exception:  # looks at values, or is broken: only the real thing can tell
-            with _rng_kept():
-                return self._whole(proposal, training)
 
     def _whole(self, proposal: Proposal, training: Training) -> int:
         shape = self.shape
@@ -126,7 +122,7 @@ class Pricer:
         for index, (name, make) in enumerate(parts):
             key = (name, shape, train)
             if key not in self._parts:
-                self._parts[key] = _part(make, shape, train=train, is_stem=index == 0)
+                self._parts[key] = _on_fake_tensors(partial(_part, make, shape, train=train, is_stem=index == 0))
             part_flops, shape = self._parts[key]
             flops += part_flops
         return flops
@@ -143,18 +139,34 @@ def _part(
     make: Callable[[], nn.Module], shape: tuple[int, ...], *, train: bool, is_stem: bool
 ) -> tuple[int, tuple[int, ...]]:
     """FLOPs of one part on an input of `shape`, and the shape of its output."""
-    with FakeTensorMode(), _rng_kept():
-        module = make().train(train)
-        h_in = torch.zeros(shape, requires_grad=train and not is_stem)
-        outputs: list[Tensor] = []
+    module = make().train(train)
+    h_in = torch.zeros(shape, requires_grad=train and not is_stem)
+    outputs: list[Tensor] = []
 
-        def step() -> None:
-            with torch.set_grad_enabled(train):
-                outputs.append(module(h_in))
-                if train:
-                    outputs[0].sum().backward()  # type: ignore[no-untyped-call]
+    def step() -> None:
+        with torch.set_grad_enabled(train):
+            outputs.append(module(h_in))
+            if train:
+                outputs[0].sum().backward()  # type: ignore[no-untyped-call]
 
-        return count_flops(step), tuple(outputs[0].shape)
+    return count_flops(step), tuple(outputs[0].shape)
+
+
+def _on_fake_tensors(function: Callable[[], Counted]) -> Counted:
+    """What `function` returns on fake tensors; on real ones if it looks at values (as truncated normals do) or breaks.
+
+    Torch would log a traceback of everything that breaks on fake tensors, which is nobody's concern.
+    """
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    try:
+        log.disabled = True
+        with FakeTensorMode(), _rng_kept():
+            return function()
+    except Exception:
+        with _rng_kept():
+            return function()
+    finally:
+        log.disabled = False
 
 
 @contextmanager

@@ -84,6 +84,7 @@ class Trainer:
             training=job.training,
             num_steps=job.epochs * len(self.batches),
         )
+        self.inference_flops = 0
 
     def train(self) -> Measurement:
         """Run every epoch that was granted, then measure.
@@ -92,14 +93,14 @@ class Trainer:
             TrialFailed: the loss is not finite, or one epoch costs more than was granted for all.
         """
         epoch = self._restore()
+        self._record_progress()  # an earlier attempt may have left more than the checkpoint keeps
         checkpointed_at = time.monotonic()
         while (epoch.number if epoch else 0) < self.job.epochs and self._affords_after(epoch):
             epoch = self._epoch(epoch)
-            if self.job.folder is not None:
-                flight.write_charges(self.job.folder / flight.PROGRESS, self.meter.charges())
-                if time.monotonic() - checkpointed_at >= self.job.checkpoint_s:
-                    self._checkpoint(epoch)
-                    checkpointed_at = time.monotonic()
+            self._record_progress()
+            if self.job.folder is not None and time.monotonic() - checkpointed_at >= self.job.checkpoint_s:
+                self._checkpoint(epoch)
+                checkpointed_at = time.monotonic()
             self.report(epoch, self._measurement(epoch))
         assert epoch is not None, "a job trains for at least one epoch"
         return self._conclude(epoch)
@@ -114,9 +115,11 @@ class Trainer:
     def _epoch(self, last: Epoch | None) -> Epoch:
         number = last.number if last else 0
         self._seed_generators(derive_seed(self.job.seed, "train", number))
+        self.meter.count_epoch()  # first: an epoch that breaks is one all the same
         train_loss = self._train(number)
         scored = evaluate(self.network, self.data.validation, kind=ChargeKind.VALIDATE, meter=self.meter)
-        self.meter.count_epoch()
+        forward_size = min(BATCH_SIZE, len(self.data.validation))
+        self.inference_flops = self.meter.flops("forward", forward_size) // forward_size
         return Epoch(
             number=number + 1,
             metrics={SCORE: scored.accuracy, "val_loss": scored.loss, "train_loss": train_loss},
@@ -153,13 +156,12 @@ class Trainer:
         return spent_us + TIME_MARGIN * spent_us / epoch.number <= self.job.max_device_us
 
     def _measurement(self, epoch: Epoch) -> Measurement:
-        forward_size = min(BATCH_SIZE, len(self.data.validation))
         return Measurement(
             metrics=epoch.metrics,
             charges=self.meter.charges(),
             epochs=epoch.number,
             num_parameters=sum(parameter.numel() for parameter in self.network.parameters()),
-            inference_flops=self.meter.flops("forward", forward_size) // forward_size,
+            inference_flops=self.inference_flops,
             profile=epoch.profile,
         )
 
@@ -189,11 +191,16 @@ class Trainer:
             "delivered_val_accuracy": validated.accuracy,
         }
 
+    def _record_progress(self) -> None:
+        if self.job.folder is not None:
+            flight.write_charges(self.job.folder / flight.PROGRESS, self.meter.charges())
+
     def _checkpoint(self, epoch: Epoch) -> None:
         assert self.job.folder is not None
         state = {
             "epoch": dump(epoch),
             "charges": [dump(charge) for charge in self.meter.charges()],
+            "inference_flops": self.inference_flops,
             "network": self.network.state_dict(),
             "recipe": self.recipe.state_dict(),
         }
@@ -208,4 +215,5 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.recipe.load_state_dict(state["recipe"])
         self.meter.resume(tuple(load(Charge, charge) for charge in state["charges"]))
+        self.inference_flops = state["inference_flops"]
         return load(Epoch, state["epoch"])

@@ -67,11 +67,12 @@ class Npz:
 
     def _read(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            # NumPy would leave a file that it has opened itself open when it is no .npz.
+            with self.path.open("rb") as content, np.load(content, allow_pickle=False) as file:
                 x, y = self._array(file, self.x_key), self._array(file, self.y_key)
         except FileNotFoundError:
             raise InvalidInput(f"no such file: {self.path}", field="path") from None
-        except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as error:
             if isinstance(error, InvalidInput):
                 raise
             raise InvalidInput(f"{self.path} is not an .npz file of plain arrays: {error}", field="path") from None

@@ -1,0 +1,73 @@
+"""A task of any shape for the tests: `{name: "tests.workers.blobs:Blobs", ...}`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from controllers.trial import Proposal
+from search_spaces import make_space
+from search_spaces.compose import answer
+from workers.job import Job
+from workers.tasks import SearchData, Split
+from workers.train import run
+from workers.training import Training
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blobs:
+    """Gaussian blobs, one per class, that overlap; every `poisoned`-th training input is infinite."""
+
+    input_shape: Sequence[int] = (4,)
+    num_classes: int = 3
+    train_size: int = 24
+    validation_size: int = 10
+    test_size: int = 9
+    poisoned: bool = False
+
+    def load(self) -> SearchData:
+        train = self._draw(self.train_size, 1)
+        if self.poisoned:
+            train.x[0] = torch.inf
+        return SearchData(train=train, validation=self._draw(self.validation_size, 2), num_classes=self.num_classes)
+
+    def load_test(self) -> Split:
+        return self._draw(self.test_size, 3)
+
+    def _draw(self, size: int, seed: int) -> Split:
+        generator = torch.Generator().manual_seed(seed)
+        centres_K = torch.randn(self.num_classes, *self.input_shape, generator=torch.Generator().manual_seed(0))
+        y_N = torch.arange(size) % self.num_classes
+        return Split(x=centres_K[y_N] + torch.randn(size, *self.input_shape, generator=generator), y=y_N)
+
+
+def blobs(**fields: Any) -> dict[str, Any]:
+    return {"name": "tests.workers.blobs:Blobs", **fields}
+
+
+MLP = {"family": "mlp", "depth": [0, 1, 2], "width": 8}
+TRAINING = Training(epochs=3, batch_size=8, schedule="constant")
+
+
+def architecture(depth=1, *, options=MLP, input_shape=(4,), num_classes=3):
+    return answer(make_space(options, input_shape=input_shape, num_classes=num_classes), {"depth": depth}, partial=True)
+
+
+def job(**fields: Any) -> Job:
+    """Three epochs of three steps of a network with one hidden block, unless said otherwise."""
+    standard = {
+        "proposal": Proposal(architecture=architecture()),
+        "space": MLP,
+        "task": blobs(),
+        "training": TRAINING,
+        "epochs": 3,
+        "seed": 5,
+    }
+    return Job(**{**standard, **fields})
+
+
+def train(one: Job, report=lambda *_: None):
+    return run(one, device=CPU, report=report)

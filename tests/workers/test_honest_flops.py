@@ -1,0 +1,99 @@
+"""The ledger's FLOPs, counted again.
+
+Each trial is trained here step by step, with torch's own counter around every single step and every validation pass,
+and compared with what the worker charges, which counts the first step of each kind only.
+"""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from controllers.cost import ChargeKind
+from controllers.seeds import derive_seed
+from controllers.trial import Kind, Proposal
+from search_spaces import make_space
+from search_spaces.compose import answer
+from search_spaces.relaxations import make_relaxation
+from tests.workers.blobs import TRAINING, blobs, job, train
+from workers.batches import Batches
+from workers.build import build_network
+from workers.evaluate import BATCH_SIZE
+from workers.recipes import make_recipe
+from workers.tasks import make_task
+
+EPOCHS = 2
+IMAGES = blobs(input_shape=[1, 8, 8], train_size=20, validation_size=13)
+
+RESNET = {"family": "resnet", "depth": [1, 2, 3], "width": 4}
+MIXED_RESNET = {**RESNET, "ops": ["basic", "separable"]}
+TRANSFORMER = {"family": "transformer", "depth": [1, 2], "width": 8, "heads": 2}
+
+
+def supernet(**options):
+    relaxation = make_relaxation(options)
+    return Proposal(
+        kind=Kind.RELAXATION,
+        relaxation=options,
+        recipe=relaxation.recipe,
+        recipe_options=relaxation.recipe_options(),
+    )
+
+
+def network(space, **decisions):
+    made = make_space(space, input_shape=(1, 8, 8), num_classes=3)
+    return Proposal(architecture=answer(made, decisions, partial=True))
+
+
+TRIALS = {
+    "architecture": (RESNET, network(RESNET, depth=3)),
+    "transformer": (TRANSFORMER, network(TRANSFORMER, depth=2)),
+    "first-order supernet": (MIXED_RESNET, supernet(name="darts", order="first")),
+    "second-order supernet": (MIXED_RESNET, supernet(name="darts", order="second")),
+    "layer select": (RESNET, supernet(name="layer_select")),
+}
+
+
+def recount(one):
+    """FLOPs by kind of charge, every step counted by torch alone."""
+    data = make_task(one.task).load()
+    space = make_space(one.space, input_shape=data.input_shape, num_classes=data.num_classes)
+    built = build_network(one.proposal, space, seed=one.seed)
+    batches = Batches(data, batch_size=one.training.batch_size, seed=one.seed)
+    recipe = make_recipe(
+        one.proposal.recipe,
+        built,
+        one.proposal.recipe_options,
+        training=one.training,
+        num_steps=one.epochs * len(batches),
+    )
+    counts = {}
+
+    def count(kind, function, *arguments):
+        with FlopCounterMode(display=False) as counter:
+            function(*arguments)
+        counts[kind] = counts.get(kind, 0) + counter.get_total_flops()
+
+    for epoch in range(one.epochs):
+        torch.manual_seed(derive_seed(one.seed, "train", epoch))
+        built.train()
+        for training, validation in batches.epoch(epoch):
+            for phase in recipe.phases(epoch):
+                count(phase.kind, phase.step, training, validation)
+        built.eval()
+        with torch.no_grad():
+            for x in torch.split(data.validation.x, BATCH_SIZE):
+                count(ChargeKind.VALIDATE, built, x)
+    return counts
+
+
+@pytest.mark.parametrize("name", TRIALS)
+def test_the_ledger_charges_what_torch_counts(name):
+    space, proposal = TRIALS[name]
+    one = job(space=space, proposal=proposal, task=IMAGES, training=replace(TRAINING, batch_size=6), epochs=EPOCHS)
+    outcome = train(one)
+    counts = recount(one)
+    assert {charge.kind: charge.cost.flops for charge in outcome.charges} == counts
+    assert min(counts.values()) > 0
+    assert (ChargeKind.ARCHITECTURE in counts) == ("order" in name)

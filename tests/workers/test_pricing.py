@@ -1,0 +1,207 @@
+"""A price is what the worker will count, to the last FLOP."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from controllers.cost import ChargeKind, total
+from controllers.trial import Kind, Measurement, Proposal
+from search_spaces import make_space
+from search_spaces.compose import sample
+from search_spaces.errors import TrialFailed
+from search_spaces.mlp import Mlp
+from search_spaces.relaxations import make_relaxation
+from tests.search_spaces.examples import EXAMPLES
+from tests.workers.blobs import MLP, TRAINING, architecture, blobs, job, train
+from workers.pricing import DataShape, Pricer
+from workers.recipes import RECIPES
+
+TRAIN, VALIDATION = 21, 11
+"""Neither is a multiple of the batch."""
+
+
+def pricer(space, input_shape, **fields):
+    shape = DataShape(input_shape=tuple(input_shape), num_train=TRAIN, num_validation=VALIDATION)
+    return Pricer(space, shape, **fields)
+
+
+def counted(example, proposal, training=TRAINING):
+    """FLOPs of one epoch of the real trial."""
+    task = blobs(
+        input_shape=example["input_shape"],
+        num_classes=example["num_classes"],
+        train_size=TRAIN,
+        validation_size=VALIDATION,
+    )
+    outcome = train(job(proposal=proposal, space=example["options"], task=task, training=training, epochs=1))
+    assert isinstance(outcome, Measurement), outcome
+    return total(outcome.charges).flops
+
+
+def space_of(example):
+    return make_space(example["options"], input_shape=example["input_shape"], num_classes=example["num_classes"])
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_price_of_an_architecture_is_what_is_counted(name):
+    example, space = EXAMPLES[name], space_of(EXAMPLES[name])
+    prices = pricer(space, example["input_shape"])
+    rng = np.random.default_rng(0)
+    for one in dict.fromkeys(sample(space, rng) for _ in range(4)):
+        proposal = Proposal(architecture=one)
+        price = prices.epoch_cost(proposal, TRAINING)
+        assert (price.flops, price.epochs, price.device_us, price.trials) == (counted(example, proposal), 1, 0, 0)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_part_by_part_is_the_same_as_whole(name):
+    space = space_of(EXAMPLES[name])
+    prices = pricer(space, EXAMPLES[name]["input_shape"])
+    rng = np.random.default_rng(1)
+    for one in [sample(space, rng) for _ in range(8)]:
+        proposal = Proposal(architecture=one)
+        assert prices.epoch_cost(proposal, TRAINING).flops == prices._whole(proposal, TRAINING)
+
+
+def chain(family, **fields):
+    return {"input_shape": (1, 8, 8), "num_classes": 3, "options": {"family": family, "width": 4, **fields}}
+
+
+CHAINS = {
+    "mlp": chain("mlp", depth=[0, 2, 3]),
+    "resnet": chain("resnet", depth=[1, 2]),
+    "transformer": chain("transformer", depth=[1, 2], heads=2),
+    "cell": chain("cell", depth=[1, 2]),
+}
+RELAXED = {
+    "first order": {"name": "darts", "order": "first"},
+    "second order": {"name": "darts", "order": "second"},
+    "layer select": {"name": "layer_select"},
+}
+
+
+def supernet(options):
+    relaxation = make_relaxation(options)
+    return Proposal(
+        kind=Kind.RELAXATION,
+        relaxation=options,
+        recipe=relaxation.recipe,
+        recipe_options=relaxation.recipe_options(),
+        epochs=5,
+    )
+
+
+@pytest.mark.parametrize("family", CHAINS)
+@pytest.mark.parametrize("method", RELAXED)
+def test_the_price_of_a_supernet_is_what_is_counted(family, method):
+    example = CHAINS[family]
+    if family == "cell" and method == "layer select":
+        example = chain("cell", depth=[1, 2], ops=["nor_conv_1x1"])
+    proposal = supernet(RELAXED[method])
+    prices = pricer(space_of(example), example["input_shape"])
+    assert prices.epoch_cost(proposal, TRAINING).flops == counted(example, proposal)
+
+
+def test_every_recipe_is_priced_here():
+    assert {supernet(options).recipe for options in RELAXED.values()} | {"standard"} == set(RECIPES)
+
+
+@pytest.mark.parametrize("batch_size", [2, 7, 21, 64])
+def test_the_price_follows_the_batch_size(batch_size):
+    example = EXAMPLES["resnet"]
+    training = replace(TRAINING, batch_size=batch_size)
+    proposal = Proposal(architecture=sample(space_of(example), np.random.default_rng(2)))
+    price = pricer(space_of(example), example["input_shape"]).epoch_cost(proposal, training)
+    assert price.flops == counted(example, proposal, training)
+
+
+def test_the_price_follows_the_precision():
+    example = EXAMPLES["mlp"]
+    training = replace(TRAINING, precision="bfloat16")
+    proposal = Proposal(architecture=sample(space_of(example), np.random.default_rng(2)))
+    price = pricer(space_of(example), example["input_shape"]).epoch_cost(proposal, training)
+    assert price.flops == counted(example, proposal, training)
+
+
+def test_two_steps_of_an_mlp_priced_by_hand():
+    proposal = Proposal(architecture=architecture())
+    price = pricer(make_space(MLP, input_shape=(4,), num_classes=3), (4,)).epoch_cost(proposal, TRAINING)
+    forward = 2 * (4 * 8 + 8 * 8 + 8 * 3)
+    step = 2 * 8 * (2 * 4 * 8 + 3 * 8 * 8 + 3 * 8 * 3)
+    assert price.flops == 2 * step + VALIDATION * forward
+
+
+def test_validation_passes_are_those_of_the_evaluation():
+    shape = DataShape(input_shape=(1,), num_train=1, num_validation=1100)
+    assert shape.validation_sizes() == [512, 512, 76]
+    assert DataShape(input_shape=(1,), num_train=1, num_validation=512).validation_sizes() == [512]
+
+
+def test_pricing_draws_no_random_number_and_leaves_no_gradient_mode():
+    space = space_of(EXAMPLES["cell"])
+    before = torch.get_rng_state()
+    pricer(space, EXAMPLES["cell"]["input_shape"]).epoch_cost(
+        Proposal(architecture=sample(space, np.random.default_rng(0))), TRAINING
+    )
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.is_grad_enabled()
+
+
+class LooksAtValues(nn.Module):
+    """Computes something that depends on data, which fake tensors do not have."""
+
+    def forward(self, h):
+        return h * 2 if h.sum().item() > 0 else h
+
+
+class Curious(Mlp):
+    """A chain whose network is not built from its parts, and branches on its input."""
+
+    def build(self, architecture):
+        return nn.Sequential(nn.Flatten(), LooksAtValues(), nn.Linear(4, 3))
+
+
+class Broken(Mlp):
+    def make_block(self, block):
+        return nn.Linear(block.width_out + 1, block.width_out)
+
+
+class Endless(Mlp):
+    def make_stem(self, width):
+        time.sleep(5)
+        return super().make_stem(width)
+
+
+def of(attribute):
+    return make_space({**MLP, "family": f"tests.workers.test_pricing:{attribute}"}, input_shape=(4,), num_classes=3)
+
+
+def test_a_network_that_looks_at_values_is_priced_on_real_tensors():
+    price = pricer(of("Curious"), (4,)).epoch_cost(Proposal(architecture=architecture()), TRAINING)
+    assert price.flops == 2 * (2 * 8 * (2 * 4 * 3)) + VALIDATION * 2 * 4 * 3
+
+
+def test_a_network_that_cannot_run_has_no_price(caplog):
+    with pytest.raises(TrialFailed, match=r"RuntimeError: .*\(8x8 and 9x8\)"):
+        pricer(of("Broken"), (4,)).epoch_cost(Proposal(architecture=architecture()), TRAINING)
+    assert not caplog.records
+
+
+def test_a_network_that_does_not_return_has_no_price():
+    with pytest.raises(TrialFailed, match=r"must return within 0.05 s"):
+        pricer(of("Endless"), (4,), time_limit_s=0.05).epoch_cost(Proposal(architecture=architecture()), TRAINING)
+
+
+def test_the_final_evaluation_is_not_part_of_the_price():
+    """It is charged to an account of its own."""
+    example = EXAMPLES["mlp"]
+    space = space_of(example)
+    proposal = Proposal(architecture=sample(space, np.random.default_rng(0)))
+    outcome = train(job())
+    assert ChargeKind.TEST not in {charge.kind for charge in outcome.charges}
+    price = pricer(space, example["input_shape"]).epoch_cost
+    assert price(replace(proposal, kind=Kind.FINAL), TRAINING) == price(proposal, TRAINING)
