@@ -191,7 +191,8 @@ def parse_spec(data: object) -> StudySpec:
 
 def dump_spec(spec: StudySpec) -> dict[str, Any]:
     """The study as JSON-compatible builtins, every default spelled out. `parse_spec` is the inverse."""
-    data = spec.model_dump(mode="json", exclude_none=True, exclude={"methods"})
+    without_unit = {"budget": {"unit"}} if spec.budget.of_grid is None else {}
+    data = spec.model_dump(mode="json", exclude={"methods": True, **without_unit})
     return {**data, "methods": [method.as_written() for method in spec.methods]}
 
 

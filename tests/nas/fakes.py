@@ -6,6 +6,7 @@ Spaces, methods, study, runs and ledgers are the real ones.
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 
 from controllers.cost import Charge, ChargeKind, Cost, Unit, total
 from controllers.seeds import derive_seed
@@ -16,6 +17,7 @@ from search_spaces.architecture import canonical_json
 from search_spaces.compose import sample
 from search_spaces.errors import TrialFailed
 from search_spaces.relaxations import RELAXATIONS
+from workers import flight
 from workers.job import Failure
 
 METHODS = ("fixed", "grid", "random", "evolution", "reinforce", *RELAXATIONS)
@@ -109,7 +111,12 @@ class FakeWorkers:
 
         def epochs(last):
             return tuple(
-                Epoch(number=number, metrics=_metrics(trial, number), cost=total(charges(number)))
+                Epoch(
+                    number=number,
+                    metrics=_metrics(trial, number),
+                    cost=total(charges(number)),
+                    profile=(0.25, 0.75) if trial.proposal.kind is Kind.RELAXATION else (),
+                )
                 for number in range(max(1, last - 2), last + 1)
             )
 
@@ -141,6 +148,38 @@ class FakeWorkers:
             derived=_derived(self.plan.space, rng) if trial.proposal.kind is Kind.RELAXATION else (),
         )
         return Finished(outcome=measurement, epochs=epochs(last), pruned=is_pruned)
+
+
+def oldest(flying):
+    return 0
+
+
+def drive(driver, workers, *, pick=oldest):
+    """Turn a driver's crank to the end of its study; `pick` says which of the trials in flight comes back next."""
+    flying = []
+    while True:
+        while (assignment := driver.next()) is not None:
+            flying.append(assignment)
+        if driver.done:
+            assert not flying
+            return
+        assignment = flying.pop(pick(flying))
+        key = (assignment.run, assignment.number)
+        run = driver.study.runs[assignment.run]
+        trial, attempt = run.pending[assignment.number], run.attempts.get(assignment.number, 0)
+        came = workers.work(assignment.run, trial, attempt)
+        if came.epochs:
+            driver.report(*key, came.epochs[:1])
+        if isinstance(came, Finished):
+            if not isinstance(came.outcome, Failure):
+                flight.save_tensors(assignment.job.folder / flight.WEIGHTS, {"seed": torch.tensor(trial.seed)})
+            driver.finish(*key, came.outcome, came.epochs[1:], pruned=came.pruned)
+        else:
+            flight.write_charges(assignment.job.folder / flight.PROGRESS, came.spent)
+            flight.write_charges(assignment.job.folder / flight.KEPT, came.kept)
+            if came.hopeless:
+                flight.write_hung(assignment.job.folder, "hung")
+            driver.lose(*key, "the worker process died")
 
 
 def _metrics(trial, epoch):
