@@ -1,41 +1,22 @@
-"""Floor 2: what to try next. The trial values and every method that proposes."""
+"""Floor 2: what to try next. The trial values and every method that proposes.
+
+The methods need torch and are imported when they are first asked for: whoever reads results does not wait for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from controllers.controller import Controller
-from controllers.evolution import Evolution
-from controllers.fixed import Fixed
-from controllers.grid import Grid
-from controllers.one_shot import OneShot, one_shot_options
-from controllers.random import Random
-from controllers.reinforce import Reinforce
-from search_spaces.registry import resolve
-from search_spaces.relaxations import RELAXATIONS
-from search_spaces.space import SearchSpace
-from search_spaces.values import load
+if TYPE_CHECKING:
+    from controllers.controller import Controller
+    from controllers.methods import CONTROLLERS, make_controller
 
 __all__ = ["CONTROLLERS", "Controller", "make_controller"]
 
-CONTROLLERS: dict[str, type[Controller]] = {
-    "evolution": Evolution,
-    "fixed": Fixed,
-    "grid": Grid,
-    "random": Random,
-    "reinforce": Reinforce,
-    **dict.fromkeys(RELAXATIONS, OneShot),
-}
-"""Methods by the name that a study file uses. Adding one is one file and one line here; every relaxation is one."""
 
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from controllers import methods
 
-def make_controller(method: str, options: Mapping[str, Any], *, space: SearchSpace, seed: int) -> Controller:
-    """The controller called `method` with these hyperparameters.
-
-    Raises:
-        InvalidInput: unknown method or hyperparameter, or a value out of its range.
-    """
-    controller = resolve(method, CONTROLLERS, what="method")
-    fields = one_shot_options(method, options) if method in RELAXATIONS else options
-    return load(controller, {**fields, "space": space, "seed": seed})
+    return getattr(methods, name)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from controllers.controller import Controller
 from controllers.cost import Cost, Unit
 from controllers.grid import Grid
 from controllers.seeds import derive_seed
-from controllers.trial import Proposal
+from controllers.trial import Kind, Proposal
 from nas.records import RunPlan
 from nas.spec import MethodSpec, StudySpec
 from nas.tariff import GUESSED_US_PER_FLOP, Throughput, tariff
@@ -42,6 +44,7 @@ class Plan:
 
     def __init__(self, spec: StudySpec) -> None:
         self.spec = spec
+        _check_storage(spec.resources.storage)
         with _field("task"):
             data = make_task(spec.task).load()
         with _field("space"):
@@ -119,9 +122,25 @@ class Plan:
         Raises:
             TrialFailed: a network cannot be built or run.
         """
+        flops = sum(self.trial_cost(probe).flops for probe in self._probes) // NUM_PROBES
+        return Cost(flops=flops, epochs=self.spec.training.epochs, trials=1)
+
+    @cached_property
+    def typical_final(self) -> Cost:
+        """Mean cost of training random architectures under the final protocol.
+
+        Raises:
+            TrialFailed: a network cannot be built or run.
+        """
+        training = self.final_training
+        proposals = [Proposal(kind=Kind.FINAL, architecture=probe) for probe in self._probes]
+        flops = sum(self.pricer.epoch_cost(proposal, training).flops for proposal in proposals) // NUM_PROBES
+        return Cost(flops=flops * training.epochs, epochs=training.epochs, trials=1)
+
+    @cached_property
+    def _probes(self) -> tuple[Architecture, ...]:
         rng = np.random.default_rng(self.spec.seed)
-        costs = [self.trial_cost(sample(self.space, rng)) for _ in range(NUM_PROBES)]
-        return Cost(flops=sum(cost.flops for cost in costs) // NUM_PROBES, epochs=self.spec.training.epochs, trials=1)
+        return tuple(sample(self.space, rng) for _ in range(NUM_PROBES))
 
     def space_size(self) -> Size:
         """Number of architectures."""
@@ -174,6 +193,16 @@ def _unit(spec: StudySpec) -> Unit:
 def _final_training(spec: StudySpec) -> Training:
     longer = {"epochs": FINAL_EPOCHS_FACTOR * spec.training.epochs}
     return load(Training, {**dump(spec.training), **longer, **spec.final.training})
+
+
+def _check_storage(folder: Path) -> None:
+    """Whether the folder is there and can be written, or can be made: nothing is made here."""
+    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        reason = "cannot be written" if nearest.is_dir() else "is no folder"
+        raise InvalidInput(
+            f"must be a folder that can be written, got {folder}: {nearest} {reason}", field="resources.storage"
+        )
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from controllers.trial import SCORE, Epoch, Measurement
 from nas.driver import Assignment, Driver
 from nas.records import StoredTrial
 from nas.spec import StudySpec
-from search_spaces.errors import NasError
+from search_spaces.errors import Interrupted, NasError
 from search_spaces.values import dump, load
 from workers.job import Failure
 
@@ -55,10 +55,6 @@ WORKER_DIED = "the worker process died"
 
 Key = tuple[int, int]
 """A trial: index of its run, number within the run."""
-
-
-class Interrupted(NasError, RuntimeError):
-    """The driver was asked to stop; the study can be resumed."""
 
 
 def run_study(

@@ -1,12 +1,4 @@
-"""What the command line and a notebook do with studies: run one, resume one.
-
-from pathlib import Path
-from nas import open_store, read_spec, run
-
-with open_store("sqlite:///nas.db") as store:
-    name = run(read_spec(Path("study.yaml")), store)
-    store.frame("v_compare", name)
-"""
+"""What the command line and a notebook do with studies: run one, resume one."""
 
 from __future__ import annotations
 
@@ -25,7 +17,7 @@ from nas.records import StoredTrial
 from nas.spec import StudySpec, dump_spec, parse_spec
 from nas.store import Store
 from nas.study import Study
-from search_spaces.errors import InvalidInput, StoreError
+from search_spaces.errors import Interrupted, InvalidInput, StoreError
 
 RECORDED_VERSIONS = ("depth-nas", "torch", "ray", "numpy")
 
@@ -37,7 +29,7 @@ def _unwatched(_: Study) -> None:
     pass
 
 
-def run(spec: StudySpec, store: Store, *, plan: Plan | None = None, watch: Watch = _unwatched) -> str:
+def run_study(spec: StudySpec, store: Store, *, plan: Plan | None = None, watch: Watch = _unwatched) -> str:
     """Run a new study to its end.
 
     Args:
@@ -58,16 +50,18 @@ def run(spec: StudySpec, store: Store, *, plan: Plan | None = None, watch: Watch
     stored_spec = {**dump_spec(spec), "name": name}
     stored_spec["resources"]["storage"] = str(spec.resources.storage.resolve())
     study_id = store.create_study(name, stored_spec, plan.runs, _versions())
-    _drive(Study(plan), store, study_id, spec.resources.storage / name, watch=watch)
+    with _interruptible(name):
+        _drive(Study(plan), store, study_id, spec.resources.storage / name, watch=watch)
     return name
 
 
-def resume(name: str | int, store: Store, *, watch: Watch = _unwatched) -> str:
+def resume_study(name: str | int, store: Store, *, watch: Watch = _unwatched) -> str:
     """Go on with a study that was interrupted, as if it had not been.
 
     Raises:
         StoreError: there is no such study.
         InvalidInput: the study is over, or this version would not run it as it was begun.
+        Interrupted: a signal stopped the driver; the study can be resumed.
     """
     stored = store.load(name)
     if all(run.phase.is_over for run in stored.runs):
@@ -77,22 +71,32 @@ def resume(name: str | int, store: Store, *, watch: Watch = _unwatched) -> str:
     if plan.runs != stored.plans:
         raise InvalidInput(f"study {stored.name} was begun by a version that plans other runs or budgets")
     files = spec.resources.storage / stored.name
-    _drive(Study(plan, stored), store, stored.id, files, watch=watch, history=stored.finished)
+    with _interruptible(stored.name):
+        _drive(Study(plan, stored), store, stored.id, files, watch=watch, history=stored.finished)
     return stored.name
 
 
 def _drive(
     study: Study, store: Store, study_id: int, files: Path, *, watch: Watch, history: Iterable[StoredTrial] = ()
 ) -> None:
-    from nas.runner import run_study  # importing Ray takes seconds that reading results does not need
+    from nas import runner  # Ray takes seconds to import, and sets up signals and logs: only for who runs a study
 
     with _only_driver(files):
         scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=files))
         try:
             driver = Driver(study, store, study_id, files / "trials", on_change=lambda: watch(study))
-            run_study(driver, scratch=scratch, history=history)
+            runner.run_study(driver, scratch=scratch, history=history)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _interruptible(name: str) -> Iterator[None]:
+    """A signal's error names the study. One that comes before Tune listens leaves the study as it is."""
+    try:
+        yield
+    except (KeyboardInterrupt, Interrupted):
+        raise Interrupted(f"study {name} was stopped by a signal; go on with `nas resume {name}`") from None
 
 
 @contextmanager

@@ -1,42 +1,28 @@
-"""Floor 1: what may be built. Choices, architectures, and the networks they become."""
+"""Floor 1: what may be built. Choices, architectures, and the networks they become.
+
+What needs torch is imported when it is first asked for: whoever reads results does not wait for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search_spaces.architecture import Architecture, Option
-from search_spaces.cell import Cell
-from search_spaces.errors import InvalidInput
-from search_spaces.mlp import Mlp
-from search_spaces.registry import resolve
-from search_spaces.resnet import Resnet
-from search_spaces.space import Choose, SearchSpace
-from search_spaces.transformer import Transformer
-from search_spaces.values import load
+
+if TYPE_CHECKING:
+    from search_spaces.families import SPACES, make_space
+    from search_spaces.space import Choose, SearchSpace
 
 __all__ = ["SPACES", "Architecture", "Choose", "Option", "SearchSpace", "make_space"]
 
-SPACES: dict[str, type[SearchSpace]] = {
-    "mlp": Mlp,
-    "resnet": Resnet,
-    "transformer": Transformer,
-    "cell": Cell,
-}
-"""Search spaces by the name that a study file uses. Adding one is one file and one line here."""
 
+def __getattr__(name: str) -> Any:
+    if name in ("SPACES", "make_space"):
+        from search_spaces import families
 
-def make_space(options: Mapping[str, Any], *, input_shape: tuple[int, ...], num_classes: int) -> SearchSpace:
-    """The space that the mapping `{family: NAME, **fields}` describes, for inputs of one shape.
+        return getattr(families, name)
+    if name in ("Choose", "SearchSpace"):
+        from search_spaces import space
 
-    Raises:
-        InvalidInput: unknown family or field, or a value out of its range.
-    """
-    fields = dict(options)
-    family = fields.pop("family", None)
-    if not isinstance(family, str):
-        raise InvalidInput(f"is required; allowed: {', '.join(SPACES)}", field="family")
-    task = {"input_shape": input_shape, "num_classes": num_classes}
-    for name in task.keys() & fields.keys():
-        raise InvalidInput("is set by the task", field=name)
-    return load(resolve(family, SPACES, what="space"), fields | task)
+        return getattr(space, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,39 @@
+"""The registry of methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from controllers.controller import Controller
+from controllers.evolution import Evolution
+from controllers.fixed import Fixed
+from controllers.grid import Grid
+from controllers.one_shot import OneShot, one_shot_options
+from controllers.random import Random
+from controllers.reinforce import Reinforce
+from search_spaces.registry import resolve
+from search_spaces.relaxations import RELAXATIONS
+from search_spaces.space import SearchSpace
+from search_spaces.values import load
+
+CONTROLLERS: dict[str, type[Controller]] = {
+    "evolution": Evolution,
+    "fixed": Fixed,
+    "grid": Grid,
+    "random": Random,
+    "reinforce": Reinforce,
+    **dict.fromkeys(RELAXATIONS, OneShot),
+}
+"""Methods by the name that a study file uses. Adding one is one file and one line here; every relaxation is one."""
+
+
+def make_controller(method: str, options: Mapping[str, Any], *, space: SearchSpace, seed: int) -> Controller:
+    """The controller called `method` with these hyperparameters.
+
+    Raises:
+        InvalidInput: unknown method or hyperparameter, or a value out of its range.
+    """
+    controller = resolve(method, CONTROLLERS, what="method")
+    fields = one_shot_options(method, options) if method in RELAXATIONS else options
+    return load(controller, {**fields, "space": space, "seed": seed})

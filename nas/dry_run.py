@@ -1,0 +1,108 @@
+"""What a study would cost, before anything runs: `nas run --dry-run`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import accumulate
+
+from rich.table import Table
+from rich.text import Text
+
+from controllers.cost import Cost, Unit
+from controllers.grid import Grid
+from controllers.trial import AS_LONG_AS_PAID, Kind, Proposal
+from nas.output import table
+from nas.plan import Plan
+from nas.quantities import amount, flops, number, percent
+from nas.tables import facts_table
+from search_spaces.errors import InvalidInput, TrialFailed
+
+UNKNOWN = "unknown before a trial has been measured"
+
+
+def dry_run_tables(plan: Plan) -> Iterator[Table | Text]:
+    """What the study is, what it costs, and how far each method gets."""
+    yield Text.assemble((plan.spec.name, "bold"), " can be run. Nothing was run or stored.")
+    try:
+        yield facts_table(dict(_facts(plan)))
+        estimates = [(label, *_estimate(plan, label)) for label in plan.controllers]
+    except TrialFailed as error:
+        yield Text(f"Some networks of the space cannot be trained, and their trials will fail: {error}")
+        return
+    yield Text("\nHow far the budget of one run goes", style="bold")
+    yield table({"method": False, "trials": True, "which": False}, estimates)
+
+
+def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
+    spec, shape = plan.spec, plan.pricer.shape
+    sides = "x".join(str(side) for side in shape.input_shape)
+    examples = f"{number(shape.num_train)} training and {number(shape.num_validation)} validation examples"
+    yield "task", f"{spec.task['name']}: {examples} of {sides}"
+    yield "space", f"{spec.space['family']}: {plan.space_size()} architectures"
+    yield "runs", f"{len(plan.runs)}: {len(spec.methods)} methods, {len(spec.seeds)} seeds each"
+    yield "at a time", f"{spec.resources.workers} trials"
+    yield "budget", f"{_in_unit(plan, plan.budget)} per run, {_in_unit(plan, plan.budget * len(plan.runs))} in all"
+    yield "whole grid", _grid(plan)
+    yield "typical trial", f"{_price(plan, plan.typical_trial)} for {spec.training.epochs} epochs"
+    final, num_epochs = plan.typical_final, plan.final_training.epochs
+    yield "final protocol", f"about {flops(final.flops)} per run for {num_epochs} epochs, on a separate account"
+
+
+def _grid(plan: Plan) -> str:
+    has_grid = any(isinstance(controller, Grid) for controller in plan.controllers.values())
+    if not (has_grid or plan.spec.budget.of_grid or plan.space_size().exact):
+        return "too large to be priced"
+    try:
+        cost = plan.grid_cost
+    except InvalidInput as error:
+        return error.message
+    text = f"{number(len(plan.grid.points()))} points, {_price(plan, cost)}"
+    if plan.unit is Unit.DEVICE_SECONDS:
+        return text
+    return f"{text}; a run's budget is {percent(plan.budget / cost.atoms(plan.unit))} % of it"
+
+
+def _estimate(plan: Plan, label: str) -> tuple[str, str]:
+    """How many trials, and which."""
+    controller = plan.controllers[label]
+    proposal = controller.ask(0)
+    if proposal is None or plan.unit is Unit.DEVICE_SECONDS:
+        return "?", UNKNOWN
+    if proposal.epochs == AS_LONG_AS_PAID and proposal.kind is Kind.ARCHITECTURE:
+        return "1", f"one network for {number(_affordable_epochs(plan, proposal))} epochs"
+    if isinstance(controller, Grid):
+        points = controller.points()
+        prices = accumulate(plan.trial_cost(point).atoms(plan.unit) for point in points)
+        num_paid = sum(price <= plan.budget for price in prices)
+        return number(num_paid), f"the first {num_paid} of {len(points)} grid points"
+    share = proposal.budget_share or 1.0
+    each = plan.typical_trial.atoms(plan.unit) + (proposal.controller_flops if plan.unit is Unit.FLOPS else 0)
+    if proposal.kind is Kind.RELAXATION:
+        rest = int((1 - share) * plan.budget) // each
+        return (
+            f"1 + {rest}",
+            f"a supernet for {percent(share, digits=0)} % of the budget, then at most about {rest} networks",
+        )
+    return f"{plan.budget // each}", "about so many different networks; repeats are free"
+
+
+def _affordable_epochs(plan: Plan, proposal: Proposal) -> int:
+    epoch = plan.epoch_cost(proposal)
+    match plan.unit:
+        case Unit.FLOPS:
+            return plan.budget // epoch.flops
+        case Unit.TRIALS:
+            return plan.budget * plan.spec.training.epochs
+        case _:
+            return plan.budget
+
+
+def _price(plan: Plan, cost: Cost) -> str:
+    """FLOPs, beside the amount in the budget's unit where that is another one that can be known beforehand."""
+    if plan.unit in (Unit.FLOPS, Unit.DEVICE_SECONDS):
+        return flops(cost.flops)
+    return f"{_in_unit(plan, cost.atoms(plan.unit))} ({flops(cost.flops)})"
+
+
+def _in_unit(plan: Plan, atoms: int) -> str:
+    return amount(atoms / plan.unit.atoms, plan.unit)
