@@ -108,7 +108,7 @@ class TrialFinished:
     run: int
     trial: Trial
     charges: tuple[Charge, ...]
-    """What the run pays: none for a trial answered from an earlier one."""
+    """What the run pays: only the controller's work for a trial answered from an earlier one."""
     account: Account
     order: int
     """Position among all trials that the study finished."""

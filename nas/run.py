@@ -12,7 +12,8 @@ from dataclasses import replace
 from controllers.controller import Controller
 from controllers.cost import Charge, ChargeKind, Cost, Unit, total
 from controllers.seeds import derive_seed
-from controllers.trial import AS_LONG_AS_PAID, Kind, Proposal, Status, Trial
+from controllers.trial import AS_LONG_AS_PAID, Kind, Measurement, Proposal, Status, Trial
+from nas.grants import Grant, Grants
 from nas.ledger import Ledger
 from nas.log import Log
 from nas.plan import Plan
@@ -29,7 +30,7 @@ from nas.records import (
     TrialStarted,
 )
 from nas.settlement import bill, cap
-from nas.tariff import Tariff, Throughput, tariff
+from nas.tariff import Throughput
 from search_spaces.architecture import canonical_json
 from search_spaces.errors import SearchExhausted, TrialFailed
 from workers.job import Failure, Outcome
@@ -50,6 +51,7 @@ class Run:
         self.log = log
         self.throughput = throughput
         self.ledger = Ledger(plan.budget)
+        self.grants = Grants(plan=plan, study=study, throughput=throughput)
         self.phase = Phase.SEARCHING
         self.stop_reason = ""
         self.choice: Trial | None = None
@@ -182,14 +184,14 @@ class Run:
             self._answer_from(self._measured[identity(proposal)], proposal)
             return None
         try:
-            granted = self._grant(proposal)
+            granted = self.grants.grant(proposal, self.ledger.free)
         except TrialFailed as error:
             self._refuse(proposal, str(error))
             return None
         if granted is None:
-            self._end_search(self._shortage(proposal))
+            self._end_search(self.grants.shortage(proposal, self.ledger.free))
             return None
-        return self._start(proposal, *granted)
+        return self._start(proposal, granted)
 
     def _continue(self) -> Trial | None:
         assert self.choice is not None
@@ -204,80 +206,72 @@ class Run:
             parent=self.choice.number,
             prunable=False,
         )
-        granted = self._grant(proposal)
+        granted = self.grants.grant(proposal, self.ledger.free)
         if granted is None:
             self._enter(Phase.FINAL)
             return None
-        return self._start(proposal, *granted)
+        return self._start(proposal, granted)
 
     def _final(self) -> Trial:
         assert self.choice is not None
         proposal = Proposal(
             kind=Kind.FINAL, architecture=self.choice.architecture, parent=self.choice.number, prunable=False
         )
-        return self._start(proposal, self.study.final_training.epochs, 0)
-
-    def _grant(self, proposal: Proposal) -> tuple[int, int] | None:
-        """Epochs and reservation for a proposal that fits what is free, shortened if it may be; else None."""
-        costs = self._tariff(proposal)
-        wanted = self._wanted(proposal)
-        amount = self.ledger.free
-        if proposal.budget_share is not None:
-            amount = min(amount, int(proposal.budget_share * self.ledger.budget))
-        affordable = costs.affordable(amount)
-        fewest = wanted if proposal.min_epochs is None else min(proposal.min_epochs, wanted)
-        epochs = min(wanted, affordable)
-        return (epochs, costs.price(epochs)) if epochs >= fewest else None
-
-    def _wanted(self, proposal: Proposal) -> int:
-        return proposal.epochs or self.study.spec.training.epochs
-
-    def _shortage(self, proposal: Proposal) -> str:
-        costs, unit = self._tariff(proposal), self.plan.unit
-        epochs = proposal.min_epochs or self._wanted(proposal)
-        needed, free = costs.price(epochs) / unit.atoms, self.ledger.free / unit.atoms
-        return f"budget spent: the next trial needs {needed:.4g} {unit}, {free:.4g} are left"
-
-    def _tariff(self, proposal: Proposal) -> Tariff:
-        return tariff(
-            self.plan.unit,
-            epoch=self.study.epoch_cost(proposal),
-            controller_flops=proposal.controller_flops,
-            epochs_per_trial=self.study.spec.training.epochs,
-            throughput=self.throughput,
-        )
+        return self._start(proposal, Grant(epochs=self.study.final_training.epochs, reserved=0))
 
     def _epoch_cost(self, trial: Trial) -> Cost:
         training = self.study.final_training if trial.proposal.kind is Kind.FINAL else self.study.spec.training
         cost = self.study.pricer.epoch_cost(trial.proposal, training)
         return replace(cost, device_us=self.throughput.predict_us(cost.flops))
 
-    def _start(self, proposal: Proposal, epochs: int, reserved: int) -> Trial:
-        trial = self._create(proposal, epochs, reserved)
+    def _start(self, proposal: Proposal, granted: Grant) -> Trial:
+        trial = self._create(proposal, granted)
         self.pending[trial.number] = trial
         if account_of(trial) is Account.SEARCH:
-            self.ledger.reserve(trial.number, reserved)
+            self.ledger.reserve(trial.number, granted.reserved)
         return trial
 
-    def _create(self, proposal: Proposal, epochs: int, reserved: int) -> Trial:
+    def _create(self, proposal: Proposal, granted: Grant) -> Trial:
         number = len(self.trials)
         stream = ("final",) if proposal.kind is Kind.FINAL else ("trial", number)
         seed = derive_seed(self.study.spec.seed, self.plan.seed, *stream)
-        trial = Trial(number=number, proposal=proposal, epochs=epochs, seed=seed)
+        trial = Trial(number=number, proposal=proposal, epochs=granted.epochs, seed=seed)
         self.trials[number] = trial
-        self.log.write(TrialStarted(run=self.plan.index, trial=trial, reserved=reserved, account=account_of(trial)))
+        self.log.write(
+            TrialStarted(run=self.plan.index, trial=trial, reserved=granted.reserved, account=account_of(trial))
+        )
         return trial
 
     def _answer_from(self, earlier: int, proposal: Proposal) -> None:
-        """Answer a repeat with the measurement of the earlier trial, at no cost."""
-        trial = self._create(proposal, self.trials[earlier].epochs, 0)
-        measurement = self.trials[earlier].measurement
-        self._conclude(replace(trial, status=Status.COMPLETE, measurement=measurement), (), reused_from=earlier)
+        """Answer a repeat with the measurement of the earlier trial, for no more than the controller's own work."""
+        known = self.trials[earlier]
+        self._conclude_at_once(
+            proposal, known.epochs, Status.COMPLETE, measurement=known.measurement, reused_from=earlier
+        )
 
     def _refuse(self, proposal: Proposal, reason: str) -> None:
         """A network that cannot even be priced fails before it costs anything."""
-        trial = self._create(proposal, 0, 0)
-        self._conclude(replace(trial, status=Status.FAILED, reason=reason), ())
+        self._conclude_at_once(proposal, 0, Status.FAILED, reason=reason)
+
+    def _conclude_at_once(
+        self,
+        proposal: Proposal,
+        epochs: int,
+        status: Status,
+        *,
+        measurement: Measurement | None = None,
+        reason: str = "",
+        reused_from: int | None = None,
+    ) -> None:
+        own = Charge(kind=ChargeKind.CONTROLLER, cost=Cost(flops=proposal.controller_flops))
+        amount = own.cost.atoms(self.plan.unit)
+        if amount > self.ledger.free:
+            self._end_search("budget spent: too little is left for the controller's own work")
+            return
+        self.ledger.charge(amount)
+        trial = self._create(proposal, Grant(epochs=epochs, reserved=0))
+        concluded = replace(trial, status=status, measurement=measurement, reason=reason)
+        self._conclude(concluded, (own,) if own.cost.flops else (), reused_from=reused_from)
 
     def _settle(self, trial: Trial, charges: Sequence[Charge]) -> tuple[Charge, ...]:
         """Pay for a search trial out of its reservation; what exceeds it goes to another account."""
@@ -323,7 +317,7 @@ class Run:
         if trial.status is not Status.COMPLETE or trial.proposal.kind not in CHOOSABLE:
             return
         assert trial.measurement is not None
-        if trial.proposal.kind is Kind.ARCHITECTURE and trial.measurement.epochs == self._wanted(trial.proposal):
+        if trial.proposal.kind is Kind.ARCHITECTURE and trial.measurement.epochs == self.grants.wanted(trial.proposal):
             self._measured.setdefault(identity(trial.proposal), trial.number)
         if self.choice is None or (trial.score or 0.0) > (self.choice.score or 0.0):
             self.choice = trial

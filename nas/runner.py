@@ -244,8 +244,12 @@ class RunSchedulers(FIFOScheduler):
             return str(TrialScheduler.CONTINUE)
         return str(self._of(trial.config["run"]).on_trial_result(tune_controller, trial, result))
 
+    def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> None:
+        _forget_finished(tune_controller)
+
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
         self.errors[trial.trial_id] = _last_line(trial.error_file)
+        _forget_finished(tune_controller)
 
     def choose_trial_to_run(self, tune_controller: Any) -> None:
         """None: Tune starts the trials in the order of their suggestion, without a search through all of them."""
@@ -279,6 +283,16 @@ class PastTrial:
 
     def __init__(self, trial_id: str) -> None:
         self.trial_id = trial_id
+
+
+def _forget_finished(tune_controller: Any) -> None:
+    """Drop finished trials, which are stored, from the list that Tune walks through several times per trial.
+
+    There is no public way; without it the four-thousandth trial takes about half as long again as the first. Should a
+    later Ray name these lists differently, they are left alone.
+    """
+    trials, actors = getattr(tune_controller, "_trials", []), getattr(tune_controller, "_trial_to_actor", {})
+    trials[:] = [trial for trial in trials if trial in actors or not trial.is_finished()]
 
 
 def _epochs(result: dict[str, Any]) -> list[Epoch]:

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from controllers.cost import Cost, Unit, total
+from controllers.cost import ChargeKind, Cost, Unit, total
 from controllers.trial import Kind, Status
 from nas.records import Account, Charged, Phase, RunChanged, StudyChanged, TrialFinished, TrialLost, TrialStarted
 from nas.study import Study
@@ -117,7 +117,7 @@ class Books:
                 self.reserved.pop(record.trial.number, None)
                 assert (self.kinds[record.trial.number] is Kind.FINAL) == (record.account is Account.FINAL)
                 if record.reused_from is not None:
-                    assert record.charges == ()
+                    assert all(charge.kind is ChargeKind.CONTROLLER for charge in record.charges)
                 self.pay(record)
             case Charged():
                 assert record.account is Account.OVERSHOOT
