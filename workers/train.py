@@ -85,6 +85,7 @@ class Trainer:
             num_steps=job.epochs * len(self.batches),
         )
         self.inference_flops = 0
+        self.epochs: list[Epoch] = []
 
     def train(self) -> Measurement:
         """Run every epoch that was granted, then measure.
@@ -92,18 +93,20 @@ class Trainer:
         Raises:
             TrialFailed: the loss is not finite, or one epoch costs more than was granted for all.
         """
-        epoch = self._restore()
+        self._restore()
         self._record_progress()  # an earlier attempt may have left more than the checkpoint keeps
+        for epoch in self.epochs:
+            self.report(epoch, self._measurement(epoch))  # again: nobody knows which reports arrived
         checkpointed_at = time.monotonic()
-        while (epoch.number if epoch else 0) < self.job.epochs and self._affords_after(epoch):
-            epoch = self._epoch(epoch)
+        while len(self.epochs) < self.job.epochs and self._affords_another():
+            epoch = self._epoch(len(self.epochs))
+            self.epochs.append(epoch)
             self._record_progress()
             if self.job.folder is not None and time.monotonic() - checkpointed_at >= self.job.checkpoint_s:
-                self._checkpoint(epoch)
+                self._checkpoint()
                 checkpointed_at = time.monotonic()
             self.report(epoch, self._measurement(epoch))
-        assert epoch is not None, "a job trains for at least one epoch"
-        return self._conclude(epoch)
+        return self._conclude(self.epochs[-1])
 
     def _build(self) -> nn.Module:
         job = self.job
@@ -112,8 +115,7 @@ class Trainer:
             network.load_state_dict(flight.load_tensors(job.parent_folder / flight.WEIGHTS, self.meter.device))
         return network
 
-    def _epoch(self, last: Epoch | None) -> Epoch:
-        number = last.number if last else 0
+    def _epoch(self, number: int) -> Epoch:
         self._seed_generators(derive_seed(self.job.seed, "train", number))
         self.meter.count_epoch()  # first: an epoch that breaks is one all the same
         train_loss = self._train(number)
@@ -148,12 +150,12 @@ class Trainer:
             raise TrialFailed(f"training loss must be finite, got {mean_loss} in epoch {number + 1}")
         return mean_loss
 
-    def _affords_after(self, epoch: Epoch | None) -> bool:
+    def _affords_another(self) -> bool:
         """Whether the grant of device time pays for another epoch of the mean duration so far."""
-        if epoch is None or self.job.max_device_us is None:
+        if not self.epochs or self.job.max_device_us is None:
             return True
         spent_us = self.meter.total().device_us
-        return spent_us + TIME_MARGIN * spent_us / epoch.number <= self.job.max_device_us
+        return spent_us + TIME_MARGIN * spent_us / len(self.epochs) <= self.job.max_device_us
 
     def _measurement(self, epoch: Epoch) -> Measurement:
         return Measurement(
@@ -195,10 +197,10 @@ class Trainer:
         if self.job.folder is not None:
             flight.write_charges(self.job.folder / flight.PROGRESS, self.meter.charges())
 
-    def _checkpoint(self, epoch: Epoch) -> None:
+    def _checkpoint(self) -> None:
         assert self.job.folder is not None
         state = {
-            "epoch": dump(epoch),
+            "epochs": [dump(epoch) for epoch in self.epochs],
             "charges": [dump(charge) for charge in self.meter.charges()],
             "inference_flops": self.inference_flops,
             "network": self.network.state_dict(),
@@ -207,13 +209,13 @@ class Trainer:
         flight.save_tensors(self.job.folder / flight.CHECKPOINT, state)
         flight.write_charges(self.job.folder / flight.KEPT, self.meter.charges())
 
-    def _restore(self) -> Epoch | None:
-        """Go back to the last checkpoint; returns the epoch it was taken after."""
+    def _restore(self) -> None:
+        """Go back to the last checkpoint, if there is one."""
         if self.job.folder is None or not (self.job.folder / flight.CHECKPOINT).exists():
-            return None
+            return
         state = flight.load_tensors(self.job.folder / flight.CHECKPOINT, self.meter.device)
         self.network.load_state_dict(state["network"])
         self.recipe.load_state_dict(state["recipe"])
         self.meter.resume(tuple(load(Charge, charge) for charge in state["charges"]))
         self.inference_flops = state["inference_flops"]
-        return load(Epoch, state["epoch"])
+        self.epochs = [load(Epoch, epoch) for epoch in state["epochs"]]
