@@ -15,7 +15,7 @@ from controllers.reinforce import Reinforce
 from search_spaces.registry import resolve
 from search_spaces.relaxations import RELAXATIONS
 from search_spaces.space import SearchSpace
-from search_spaces.values import load
+from search_spaces.values import read
 
 CONTROLLERS: dict[str, type[Controller]] = {
     "evolution": Evolution,
@@ -34,6 +34,6 @@ def make_controller(method: str, options: Mapping[str, Any], *, space: SearchSpa
     Raises:
         InvalidInput: unknown method or hyperparameter, or a value out of its range.
     """
-    controller = resolve(method, CONTROLLERS, what="method")
+    controller = resolve(method, CONTROLLERS, what="method", field="method")
     fields = one_shot_options(method, options) if method in RELAXATIONS else options
-    return load(controller, {**fields, "space": space, "seed": seed})
+    return read(controller, fields, filled_in={"space": space, "seed": seed})

@@ -18,7 +18,10 @@ from search_spaces.errors import SearchExhausted
 from search_spaces.registry import resolve
 from search_spaces.relaxations import RELAXATIONS
 from search_spaces.space import SearchSpace
-from search_spaces.values import CONFIG, dump, load
+from search_spaces.values import CONFIG, dump, read
+
+OWN_FIELDS = ("search_share", "derive_top")
+"""Fields that every relaxation has beside its own."""
 
 
 @dataclass(kw_only=True, config=CONFIG)
@@ -37,7 +40,7 @@ class OneShot:
     """How many of the derived architectures to train; none: all, for as long as the budget pays."""
 
     def __post_init__(self) -> None:
-        relaxation = load(resolve(self.relaxation, RELAXATIONS, what="relaxation"), self.options)
+        relaxation = read(resolve(self.relaxation, RELAXATIONS, what="relaxation"), self.options, beside=OWN_FIELDS)
         relaxation.check(self.space)
         self._supernet = Proposal(
             kind=Kind.RELAXATION,
@@ -70,6 +73,6 @@ class OneShot:
 
 def one_shot_options(relaxation: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of `OneShot` that the flat options of the method called `relaxation` mean."""
-    own = {name: value for name, value in options.items() if name in ("search_share", "derive_top")}
+    own = {name: value for name, value in options.items() if name in OWN_FIELDS}
     rest = {name: value for name, value in options.items() if name not in own}
     return {**own, "relaxation": relaxation, "options": rest}

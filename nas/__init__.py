@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from nas.comparison import compare
     from nas.plan import Plan
     from nas.service import resume_study, run_study
-    from nas.spec import StudySpec, parse_spec, read_spec
+    from nas.spec import StudySpec, parse_spec
     from nas.store import Store, open_store
+    from nas.study_file import read_spec
 
 __all__ = [
     "Plan",
@@ -45,7 +46,7 @@ HOMES = {
     "compare": "nas.comparison",
     "open_store": "nas.store",
     "parse_spec": "nas.spec",
-    "read_spec": "nas.spec",
+    "read_spec": "nas.study_file",
     "resume_study": "nas.service",
     "run_study": "nas.service",
 }

@@ -77,7 +77,7 @@ def run(
     """Run a study on this machine, then compare its methods."""
     from nas.plan import Plan
     from nas.service import run_study
-    from nas.spec import read_spec
+    from nas.study_file import read_spec
 
     overrides = [*(changes or ()), *([] if workers is None else [f"resources.workers={workers}"])]
     plan = Plan(read_spec(spec, overrides))

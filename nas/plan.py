@@ -18,13 +18,13 @@ from controllers.grid import Grid
 from controllers.seeds import derive_seed
 from controllers.trial import Kind, Proposal
 from nas.records import RunPlan
-from nas.spec import MethodSpec, StudySpec
+from nas.spec import MAX_AMOUNT, MethodSpec, StudySpec
 from nas.tariff import GUESSED_US_PER_FLOP, Throughput, tariff
 from search_spaces import make_space
 from search_spaces.architecture import Architecture
 from search_spaces.compose import Size, sample, size
 from search_spaces.errors import InvalidInput, SearchExhausted, TrialFailed
-from search_spaces.values import dump, load
+from search_spaces.values import dump, read
 from workers.pricing import DataShape, Pricer
 from workers.tasks import make_task
 from workers.training import Training
@@ -149,7 +149,10 @@ class Plan:
     def _budget(self) -> int:
         budget = self.spec.budget
         if budget.of_grid is not None:
-            return int(budget.of_grid * self.grid_cost.atoms(self.unit))
+            atoms = budget.of_grid * self.grid_cost.atoms(self.unit)
+            if atoms > MAX_AMOUNT:
+                raise InvalidInput(f"must be at most {MAX_AMOUNT} {self.unit}, got {atoms:.4g}", field="budget.of_grid")
+            return int(atoms)
         return int(getattr(budget, self.unit) * self.unit.atoms)
 
     def _check_first_trial(self, method: MethodSpec) -> None:
@@ -192,7 +195,7 @@ def _unit(spec: StudySpec) -> Unit:
 
 def _final_training(spec: StudySpec) -> Training:
     longer = {"epochs": FINAL_EPOCHS_FACTOR * spec.training.epochs}
-    return load(Training, {**dump(spec.training), **longer, **spec.final.training})
+    return read(Training, {**dump(spec.training), **longer, **spec.final.training})
 
 
 def _check_storage(folder: Path) -> None:

@@ -5,20 +5,33 @@ Every field has its meaning and its default here; `docs/study.md` is written fro
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from controllers.cost import Unit
+from controllers.cost import MICROSECONDS_PER_SECOND, Unit
+from search_spaces.complaints import explain, refuse_conversions, show
 from search_spaces.errors import InvalidInput
-from search_spaces.values import explain
 from workers.training import Training
 
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 MAX_SEED = 2**63 - 1
+MAX_AMOUNT = 2**63 - 1
+"""What the results database can count."""
+MAX_SEEDS = 10_000
 
 
 class Section(BaseModel):
@@ -45,8 +58,10 @@ class MethodSpec(Section):
         if isinstance(value, Mapping):
             options = {str(name): option for name, option in value.items() if name not in ("method", "label")}
             named = {name: value[name] for name in ("method", "label") if name in value}
-            return {"label": value.get("method", ""), **named, "options": options}
-        raise InvalidInput(f"must be a method's name or a mapping with `method`, got {value!r}")
+            if named.get("label") == "":
+                raise InvalidInput("must not be empty; without it, the label is the method's name", field="label")
+            return {"label": value.get("method"), **named, "options": options}
+        raise InvalidInput(f"must be a method's name, or {{method: NAME, **hyperparameters}}, got {show(value)}")
 
     def as_written(self) -> dict[str, Any]:
         """The mapping form."""
@@ -56,13 +71,13 @@ class MethodSpec(Section):
 class BudgetSpec(Section):
     """What every run may spend: exactly one of the amounts."""
 
-    flops: int | None = Field(default=None, ge=1)
+    flops: int | None = Field(default=None, ge=1, le=MAX_AMOUNT)
     """Floating-point operations, counted on the real steps."""
-    device_seconds: float | None = Field(default=None, gt=0)
+    device_seconds: float | None = Field(default=None, ge=1e-6, le=MAX_AMOUNT // MICROSECONDS_PER_SECOND)
     """Seconds of computing on the worker's device; hardware-bound, so not comparable across machines."""
-    epochs: int | None = Field(default=None, ge=1)
+    epochs: int | None = Field(default=None, ge=1, le=MAX_AMOUNT)
     """Epochs of training, whatever one costs."""
-    trials: int | None = Field(default=None, ge=1)
+    trials: int | None = Field(default=None, ge=1, le=MAX_AMOUNT)
     """Ordinary trials; a longer training counts as several."""
     of_grid: float | None = Field(default=None, gt=0)
     """Part of what training the study's whole grid costs."""
@@ -124,20 +139,37 @@ class FinalSpec(Section):
     """Fields of `training` that differ in the final protocol; `epochs` defaults to three times the trials'."""
 
 
+def _name(value: str) -> str:
+    if not re.fullmatch(NAME_PATTERN, value):
+        raise InvalidInput(
+            f"must be at most 100 letters, digits, `.`, `_` and `-`, the first a letter or digit, got {show(value)}"
+        )
+    return value
+
+
 def _seeds(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+    if _is_whole(value) and 1 <= value <= MAX_SEEDS:
         return tuple(range(value))
-    if isinstance(value, list | tuple) and value and all(isinstance(seed, int) and seed >= 0 for seed in value):
-        seeds = tuple(dict.fromkeys(value))
-        if len(seeds) == len(value):
-            return seeds
-    raise InvalidInput(f"must be how many (at least 1) or a list of distinct whole numbers, got {value!r}")
+    if (
+        isinstance(value, list | tuple)
+        and 1 <= len(value) <= MAX_SEEDS
+        and all(_is_whole(seed) and 0 <= seed <= MAX_SEED for seed in value)
+        and len(set(value)) == len(value)
+    ):
+        return tuple(value)
+    raise InvalidInput(
+        f"must be how many, from 1 to {MAX_SEEDS}, or a list of distinct whole numbers from 0, got {show(value)}"
+    )
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 class StudySpec(Section):
     """A study: the comparison of several methods on one task at equal compute."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    name: Annotated[str, AfterValidator(_name)]
     """Letters, digits, `.`, `_` and `-`."""
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
     """Root of every random stream of the study."""
@@ -182,11 +214,13 @@ def parse_spec(data: object) -> StudySpec:
         InvalidInput: one line that names the field and what is allowed.
     """
     if not isinstance(data, Mapping):
-        raise InvalidInput(f"a study must be a mapping with name, task, space, methods and budget, got {data!r:.80}")
+        raise InvalidInput(f"a study must be a mapping with name, task, space, methods and budget, got {show(data)}")
     try:
-        return StudySpec.model_validate(data)
+        spec = StudySpec.model_validate(data)
     except ValidationError as error:
-        raise explain(error) from None
+        raise explain(error, StudySpec) from None
+    refuse_conversions(data, spec)
+    return spec
 
 
 def dump_spec(spec: StudySpec) -> dict[str, Any]:
@@ -194,54 +228,3 @@ def dump_spec(spec: StudySpec) -> dict[str, Any]:
     without_unit = {"budget": {"unit"}} if spec.budget.of_grid is None else {}
     data = spec.model_dump(mode="json", exclude={"methods": True, **without_unit})
     return {**data, "methods": [method.as_written() for method in spec.methods]}
-
-
-def read_spec(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
-    """The study in a YAML file, after `key.path=value` overrides.
-
-    Raises:
-        InvalidInput: the file is missing or not YAML, or the study breaks a rule.
-    """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InvalidInput(f"cannot read {path}: {reason}") from None
-    except yaml.YAMLError as error:
-        raise InvalidInput(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    for override in overrides:
-        _override(data, override)
-    return parse_spec(data)
-
-
-def _override(data: object, override: str) -> None:
-    path, equals, text = override.partition("=")
-    if not equals or not path:
-        raise InvalidInput(f"must look like key.path=value, got {override!r}", field="--set")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise InvalidInput(f"must have a YAML value, got {override!r}", field="--set") from None
-    *parents, last = path.split(".")
-    for parent in parents:
-        data = _child(data, parent, override)
-    if isinstance(data, list):
-        data[_index(data, last, override)] = value
-    elif isinstance(data, dict):
-        data[last] = value
-    else:
-        raise InvalidInput(f"{path} does not lead to a field of the study", field="--set")
-
-
-def _child(data: object, key: str, override: str) -> object:
-    if isinstance(data, list):
-        return data[_index(data, key, override)]
-    if isinstance(data, dict):
-        return data.setdefault(key, {})
-    raise InvalidInput(f"{override} does not lead to a field of the study", field="--set")
-
-
-def _index(items: list[Any], key: str, override: str) -> int:
-    if not key.isdecimal() or int(key) >= len(items):
-        raise InvalidInput(f"{override}: {key} must be an index below {len(items)}", field="--set")
-    return int(key)

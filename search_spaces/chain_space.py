@@ -25,6 +25,9 @@ from search_spaces.errors import InvalidInput
 from search_spaces.space import Choose
 from search_spaces.values import CONFIG
 
+MAX_OPTIONS = 10_000
+"""Of one decision: a slip in a range should not fill the memory."""
+
 
 def _options(value: object) -> tuple[int, ...]:
     """`3`, `[1, 2, 4]` or `{min: 1, max: 12, step: 1}` as a tuple of distinct whole numbers."""
@@ -36,6 +39,8 @@ def _options(value: object) -> tuple[int, ...]:
         case {"min": int(low), "max": int(high), **rest} if set(rest) <= {"step"}:
             step = rest.get("step", 1)
             numbers = range(low, high + 1, step) if isinstance(step, int) and step > 0 else ()
+            if len(numbers) > MAX_OPTIONS:
+                raise InvalidInput(f"must have at most {MAX_OPTIONS} options, got {len(numbers)}")
         case [*items]:
             numbers = items
         case _:

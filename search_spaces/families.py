@@ -12,7 +12,7 @@ from search_spaces.registry import resolve
 from search_spaces.resnet import Resnet
 from search_spaces.space import SearchSpace
 from search_spaces.transformer import Transformer
-from search_spaces.values import load
+from search_spaces.values import read
 
 SPACES: dict[str, type[SearchSpace]] = {
     "mlp": Mlp,
@@ -33,7 +33,5 @@ def make_space(options: Mapping[str, Any], *, input_shape: tuple[int, ...], num_
     family = fields.pop("family", None)
     if not isinstance(family, str):
         raise InvalidInput(f"is required; allowed: {', '.join(SPACES)}", field="family")
-    task = {"input_shape": input_shape, "num_classes": num_classes}
-    for name in task.keys() & fields.keys():
-        raise InvalidInput("is set by the task", field=name)
-    return load(resolve(family, SPACES, what="space"), fields | task)
+    task: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes}
+    return read(resolve(family, SPACES, what="space", field="family"), fields, filled_in=task)

@@ -11,7 +11,7 @@ from search_spaces.errors import UnknownName
 Entry = TypeVar("Entry")
 
 
-def resolve(name: str, table: Mapping[str, Entry], *, what: str) -> Entry:
+def resolve(name: str, table: Mapping[str, Entry], *, what: str, field: str = "") -> Entry:
     """The entry called `name`; a name with a colon (`package.module:attribute`) is imported.
 
     Raises:
@@ -20,14 +20,18 @@ def resolve(name: str, table: Mapping[str, Entry], *, what: str) -> Entry:
     if name in table:
         return table[name]
     if ":" in name:
-        entry: Entry = _imported(name, what)
+        entry: Entry = _imported(name, what, field)
         return entry
-    raise UnknownName(f"unknown {what} {name!r}; allowed: {', '.join(sorted(table))}, or package.module:attribute")
+    allowed = f"{', '.join(sorted(table))}, or package.module:attribute"
+    raise UnknownName(f"unknown {what} {name!r}; allowed: {allowed}", field=field)
 
 
-def _imported(name: str, what: str) -> Any:
+def _imported(name: str, what: str, field: str) -> Any:
     module, _, attribute = name.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        entry = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise UnknownName(f"cannot import {what} {name!r}: {error}") from None
+        raise UnknownName(f"cannot import {what} {name!r}: {error}", field=field) from None
+    if not isinstance(entry, type):
+        raise UnknownName(f"{what} {name!r} must be a class, got {type(entry).__name__}", field=field)
+    return entry

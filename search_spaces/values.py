@@ -1,21 +1,20 @@
-"""JSON round trip for frozen dataclasses, with the validation that their types promise."""
+"""Frozen dataclasses from and to JSON, with the validation that their types promise."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic.errors import PydanticUserError
 
+from search_spaces.complaints import explain, refuse_conversions
 from search_spaces.errors import InvalidInput
 
 Value = TypeVar("Value")
 
-CONFIG = ConfigDict(
-    extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False, use_attribute_docstrings=True
-)
+CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False, use_attribute_docstrings=True)
 """Configuration for every value that a person may write: unknown fields and NaN are refused."""
 
 
@@ -29,7 +28,7 @@ def dump(value: object) -> dict[str, Any]:
 
 
 def load(cls: type[Value], data: object) -> Value:
-    """A `cls` from builtins.
+    """A `cls` from what `dump` made.
 
     Raises:
         InvalidInput: a field is missing, unknown or of the wrong type; the message names it.
@@ -37,34 +36,36 @@ def load(cls: type[Value], data: object) -> Value:
     try:
         value: Value = _adapter(cls).validate_python(data)
     except ValidationError as error:
-        raise explain(error) from None
+        raise explain(error, cls) from None
     return value
 
 
-def explain(error: ValidationError) -> InvalidInput:
-    """The first complaint of pydantic as one line that names the field and what is allowed."""
-    details = error.errors(include_url=False)
-    first = details[0]
-    names = [str(part) for part in first["loc"] if not _is_internal(part)]
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, InvalidInput):
-        return cause.within(".".join(names))
-    return InvalidInput(_sentence(first), field=".".join(names))
+def read(
+    cls: type[Value],
+    fields: Mapping[str, Any],
+    *,
+    filled_in: Mapping[str, Any] | None = None,
+    beside: Collection[str] = (),
+) -> Value:
+    """A `cls` from what a person wrote: nothing is converted silently.
 
+    Args:
+        cls: a pydantic dataclass; perhaps a class of the user's own that is none.
+        fields: those that a person may write.
+        filled_in: those that nobody may write, because the service knows them.
+        beside: names of fields that belong beside these in the file, for the message about unknown ones.
 
-def _is_internal(part: int | str) -> bool:
-    """Pydantic puts validator and union branch names among the field names; people never wrote them."""
-    return isinstance(part, str) and any(sign in part for sign in "[]()-")
-
-
-def _sentence(detail: ErrorDetails) -> str:
-    match detail["type"]:
-        case "missing" | "missing_keyword_only_argument" | "missing_argument":
-            return "is required"
-        case "extra_forbidden" | "unexpected_keyword_argument":
-            return "is not a known field"
-        case "value_error":
-            return str(detail["ctx"]["error"])
-        case _:
-            message = detail["msg"].replace("Input should be", "must be").replace("valid tuple", "list")
-            return f"{message}, got {detail['input']!r}"
+    Raises:
+        InvalidInput: a field is missing, unknown, of the wrong type or filled in; the message names it.
+    """
+    known = filled_in or {}
+    for name in known.keys() & fields.keys():
+        raise InvalidInput("is set by the task or the study, not in the file", field=name)
+    try:
+        value: Value = _adapter(cls).validate_python({**fields, **known})
+    except ValidationError as error:
+        raise explain(error, cls, hidden=known, beside=beside) from None
+    except (PydanticUserError, TypeError) as error:
+        raise InvalidInput(f"{cls!r} is not a dataclass that can be read from a file: {error}") from None
+    refuse_conversions(fields, value)
+    return value

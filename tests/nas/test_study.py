@@ -295,7 +295,7 @@ def test_device_time_beyond_the_grant_goes_to_another_account(study):
 
 
 def test_a_budget_too_small_for_anything_ends_at_once(study):
-    timed = study("random", unit="device_seconds", budget=1e-9)
+    timed = study("random", unit="device_seconds", budget=1e-6)
     assert timed.propose() is None
     assert timed.done
     assert timed.runs[0].stop_reason.startswith("no trial completed; budget spent")

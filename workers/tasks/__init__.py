@@ -7,7 +7,7 @@ from typing import Any
 
 from search_spaces.errors import InvalidInput
 from search_spaces.registry import resolve
-from search_spaces.values import load
+from search_spaces.values import read
 from workers.tasks.digits import Digits
 from workers.tasks.npz import Npz
 from workers.tasks.spiral import Spiral
@@ -33,4 +33,4 @@ def make_task(options: Mapping[str, Any]) -> Task:
     name = fields.pop("name", None)
     if not isinstance(name, str):
         raise InvalidInput(f"is required; allowed: {', '.join(TASKS)}", field="name")
-    return load(resolve(name, TASKS, what="task"), fields)
+    return read(resolve(name, TASKS, what="task", field="name"), fields)
