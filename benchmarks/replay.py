@@ -24,9 +24,7 @@ from pathlib import Path
 import pandas as pd
 from machine import describe_machine
 
-from nas import open_store, read_spec
-from nas.service import resume_study, run_study
-from nas.store import Store
+from nas import Store, open_store, read_spec, resume_study, run_study
 
 NAME = "replay"
 STUDY = "study.yaml"

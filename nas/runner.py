@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -231,7 +232,8 @@ class RunSchedulers(FIFOScheduler):
             scheduler: Any = self._of(stored.run)
             past = PastTrial(f"{stored.run}-{stored.trial.number}")
             scheduler.on_trial_add(None, past)
-            for epoch in stored.epochs:
+            # The last epoch goes with the outcome, which no scheduler sees.
+            for epoch in (epoch for epoch in stored.epochs if epoch.number < stored.trial.epochs):
                 scheduler.on_trial_result(None, past, {"epoch": epoch.number, **epoch.metrics})
             scheduler.on_trial_remove(None, past)
 
@@ -273,7 +275,7 @@ class RunSchedulers(FIFOScheduler):
             "grace_period": options.grace_epochs,
         }
         if options.name == "median":
-            return MedianStoppingRule(**common)
+            return MedianStoppingRule(**common, min_time_slice=math.inf)  # never pauses: a pause forgets the training
         last = self.spec.training.epochs + 1  # the scheduler stops what reaches this, and a trial ends by itself
         return AsyncHyperBandScheduler(**common, max_t=last, reduction_factor=options.reduction_factor)
 
