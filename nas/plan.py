@@ -100,8 +100,10 @@ class Plan:
         for controller in self.controllers.values():
             if isinstance(controller, Grid):
                 return controller
-        with _field("budget.of_grid"):
-            return Grid(space=self.space, seed=0)
+        try:
+            return read(Grid, {}, filled_in={"space": self.space, "seed": self.spec.seed})
+        except InvalidInput as error:
+            raise InvalidInput(f"{error.message}, by adding a grid to the methods", field="budget.of_grid") from None
 
     @cached_property
     def grid_cost(self) -> Cost:

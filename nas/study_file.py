@@ -14,8 +14,9 @@ from nas.spec import StudySpec, parse_spec
 from search_spaces.complaints import show
 from search_spaces.errors import InvalidInput
 
-EXPONENT = "!exponent"
+FLOAT = "tag:yaml.org,2002:float"
 MAX_WHOLE_EXPONENT = 30
+"""Beyond it, a slip of the finger would make a number that fills the memory."""
 
 
 class StudyLoader(yaml.SafeLoader):
@@ -34,17 +35,20 @@ class StudyLoader(yaml.SafeLoader):
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
 
-    def construct_exponent(self, node: yaml.ScalarNode) -> int | float:
-        """A number with an exponent."""
-        number = Decimal(str(node.value).replace("_", ""))
+    def construct_number(self, node: yaml.ScalarNode) -> int | float:
+        """A number with a point, an exponent or both."""
+        text = str(node.value).replace("_", "").lower()
+        if "e" not in text:
+            return self.construct_yaml_float(node)
+        number = Decimal(text)
         is_whole = number.adjusted() <= MAX_WHOLE_EXPONENT and number == number.to_integral_value()
         return int(number) if is_whole else float(number)
 
 
 StudyLoader.add_implicit_resolver(
-    EXPONENT, re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+    FLOAT, re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
-StudyLoader.add_constructor(EXPONENT, StudyLoader.construct_exponent)
+StudyLoader.add_constructor(FLOAT, StudyLoader.construct_number)
 
 
 def read_spec(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
