@@ -97,8 +97,8 @@ class Driver:
             folder=self._folder(run, trial.number),
             parent_folder=None if parent is None else self._folder(run, parent),
             checkpoint_s=limits.checkpoint_seconds,
-            max_flops=self.study.runs[run].max_flops(trial),
-            max_device_us=self.study.runs[run].max_device_us(trial),
+            max_flops=self.study.runs[run].purse.max_flops(trial),
+            max_device_us=self.study.runs[run].purse.max_device_us(trial),
         )
 
     def _folder(self, run: int, number: int) -> Path:

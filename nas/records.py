@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from controllers.cost import Charge, Cost, Unit
-from controllers.trial import Epoch, Trial
+from controllers.trial import Epoch, Kind, Trial
 
 
 class Account(StrEnum):
@@ -25,6 +25,11 @@ class Account(StrEnum):
     """The final protocol, the same for every run."""
     OVERSHOOT = "overshoot"
     """Device time that a trial took beyond its grant. Only a budget of device seconds knows it."""
+
+    @classmethod
+    def of(cls, trial: Trial) -> Account:
+        """The purse that pays for a trial."""
+        return cls.FINAL if trial.proposal.kind is Kind.FINAL else cls.SEARCH
 
 
 class Phase(StrEnum):

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from controllers.controller import Controller
-from controllers.cost import Charge, ChargeKind, Cost, Unit, total
+from controllers.cost import Charge, ChargeKind, Cost, total
 from controllers.seeds import derive_seed
 from controllers.trial import AS_LONG_AS_PAID, Kind, Measurement, Proposal, Status, Trial
-from nas.grants import Grant, Grants
 from nas.ledger import Ledger
 from nas.log import Log
 from nas.plan import Plan
+from nas.purse import Grant, Purse
 from nas.records import (
     Account,
     Charged,
@@ -29,7 +29,6 @@ from nas.records import (
     TrialLost,
     TrialStarted,
 )
-from nas.settlement import bill, cap
 from nas.tariff import Throughput
 from search_spaces.architecture import canonical_json
 from search_spaces.errors import SearchExhausted, TrialFailed
@@ -49,9 +48,8 @@ class Run:
         self.study = study
         self.controller = controller
         self.log = log
-        self.throughput = throughput
         self.ledger = Ledger(plan.budget)
-        self.grants = Grants(plan=plan, study=study, throughput=throughput)
+        self.purse = Purse(plan=plan, study=study, ledger=self.ledger, throughput=throughput)
         self.phase = Phase.SEARCHING
         self.stop_reason = ""
         self.choice: Trial | None = None
@@ -96,7 +94,10 @@ class Run:
             finished = replace(trial, status=Status.FAILED, reason=outcome.reason)
         else:
             finished = replace(trial, status=Status.PRUNED if pruned else Status.COMPLETE, measurement=outcome)
-        self._conclude(finished, self._settle(trial, outcome.charges))
+        paid, excess = self.purse.settle(trial, outcome.charges)
+        if excess:
+            self.log.write(Charged(run=self.plan.index, number=number, charges=excess, account=Account.OVERSHOOT))
+        self._conclude(finished, paid)
 
     def lose(
         self, number: int, *, spent: Sequence[Charge], kept: Sequence[Charge], reason: str, hopeless: bool = False
@@ -107,15 +108,13 @@ class Run:
         reservation untouched, unless it is `hopeless`, or its retries or the run's free budget are used up.
         """
         trial, attempt = self.pending[number], self.attempts.get(number, 0)
-        under_way = self._epoch_cost(trial)
+        under_way = self.purse.under_way(trial, total(spent))
         lost = Charge(kind=ChargeKind.LOST, cost=total(spent) - total(kept) + under_way)
-        amount = lost.cost.atoms(self.plan.unit) if account_of(trial) is Account.SEARCH else 0
-        if hopeless or attempt >= self.study.spec.limits.retries or amount > self.ledger.free:
+        if hopeless or attempt >= self.study.spec.limits.retries or not self.purse.pay_loss(trial, lost):
             reason = reason if hopeless else f"worker died {attempt + 1} times: {reason}"
             charges = (*spent, Charge(kind=ChargeKind.LOST, cost=under_way))
             self.finish(number, Failure(reason=reason, charges=charges))
             return
-        self.ledger.charge(amount)
         self.attempts[number] = attempt + 1
         self._to_retry.append(number)
         self.log.write(
@@ -124,22 +123,10 @@ class Run:
                 number=number,
                 attempt=attempt,
                 charges=(lost,),
-                account=account_of(trial),
+                account=Account.of(trial),
                 reason=reason,
             )
         )
-
-    def max_flops(self, trial: Trial) -> int | None:
-        """Most FLOPs that the worker may spend on a search trial, if the budget counts FLOPs."""
-        if self.plan.unit is not Unit.FLOPS or account_of(trial) is not Account.SEARCH:
-            return None
-        return self.ledger.reservation(trial.number) - trial.proposal.controller_flops
-
-    def max_device_us(self, trial: Trial) -> int | None:
-        """Most device time that the worker may spend on a search trial, if the budget counts it."""
-        if self.plan.unit is not Unit.DEVICE_SECONDS or account_of(trial) is not Account.SEARCH:
-            return None
-        return self.ledger.reservation(trial.number)
 
     def restore(self, stored: StoredRun) -> None:
         """Become the run that was stored, by telling the controller what it had been told, in the same order."""
@@ -184,12 +171,12 @@ class Run:
             self._answer_from(self._measured[identity(proposal)], proposal)
             return None
         try:
-            granted = self.grants.grant(proposal, self.ledger.free)
+            granted = self.purse.grant(proposal)
         except TrialFailed as error:
             self._refuse(proposal, str(error))
             return None
         if granted is None:
-            self._end_search(self.grants.shortage(proposal, self.ledger.free))
+            self._end_search(self.purse.shortage(proposal))
             return None
         return self._start(proposal, granted)
 
@@ -206,7 +193,7 @@ class Run:
             parent=self.choice.number,
             prunable=False,
         )
-        granted = self.grants.grant(proposal, self.ledger.free)
+        granted = self.purse.grant(proposal)
         if granted is None:
             self._enter(Phase.FINAL)
             return None
@@ -219,15 +206,10 @@ class Run:
         )
         return self._start(proposal, Grant(epochs=self.study.final_training.epochs, reserved=0))
 
-    def _epoch_cost(self, trial: Trial) -> Cost:
-        training = self.study.final_training if trial.proposal.kind is Kind.FINAL else self.study.spec.training
-        cost = self.study.pricer.epoch_cost(trial.proposal, training)
-        return replace(cost, device_us=self.throughput.predict_us(cost.flops))
-
     def _start(self, proposal: Proposal, granted: Grant) -> Trial:
         trial = self._create(proposal, granted)
         self.pending[trial.number] = trial
-        if account_of(trial) is Account.SEARCH:
+        if Account.of(trial) is Account.SEARCH:
             self.ledger.reserve(trial.number, granted.reserved)
         return trial
 
@@ -238,7 +220,7 @@ class Run:
         trial = Trial(number=number, proposal=proposal, epochs=granted.epochs, seed=seed)
         self.trials[number] = trial
         self.log.write(
-            TrialStarted(run=self.plan.index, trial=trial, reserved=granted.reserved, account=account_of(trial))
+            TrialStarted(run=self.plan.index, trial=trial, reserved=granted.reserved, account=Account.of(trial))
         )
         return trial
 
@@ -263,30 +245,13 @@ class Run:
         reason: str = "",
         reused_from: int | None = None,
     ) -> None:
-        own = Charge(kind=ChargeKind.CONTROLLER, cost=Cost(flops=proposal.controller_flops))
-        amount = own.cost.atoms(self.plan.unit)
-        if amount > self.ledger.free:
+        paid = self.purse.pay_controller(proposal)
+        if paid is None:
             self._end_search("budget spent: too little is left for the controller's own work")
             return
-        self.ledger.charge(amount)
         trial = self._create(proposal, Grant(epochs=epochs, reserved=0))
         concluded = replace(trial, status=status, measurement=measurement, reason=reason)
-        self._conclude(concluded, (own,) if own.cost.flops else (), reused_from=reused_from)
-
-    def _settle(self, trial: Trial, charges: Sequence[Charge]) -> tuple[Charge, ...]:
-        """Pay for a search trial out of its reservation; what exceeds it goes to another account."""
-        if account_of(trial) is not Account.SEARCH:
-            return tuple(charges)
-        billed = bill(
-            charges,
-            controller_flops=trial.proposal.controller_flops,
-            epochs_per_trial=self.study.spec.training.epochs,
-        )
-        paid, excess = cap(billed, self.ledger.reservation(trial.number), self.plan.unit)
-        self.ledger.settle(trial.number, total(paid).atoms(self.plan.unit))
-        if excess:
-            self.log.write(Charged(run=self.plan.index, number=trial.number, charges=excess, account=Account.OVERSHOOT))
-        return paid
+        self._conclude(concluded, paid, reused_from=reused_from)
 
     def _conclude(self, trial: Trial, charges: tuple[Charge, ...], *, reused_from: int | None = None) -> None:
         self.log.write(
@@ -294,7 +259,7 @@ class Run:
                 run=self.plan.index,
                 trial=trial,
                 charges=charges,
-                account=account_of(trial),
+                account=Account.of(trial),
                 order=self.log.next_order(),
                 reused_from=reused_from,
             )
@@ -317,7 +282,7 @@ class Run:
         if trial.status is not Status.COMPLETE or trial.proposal.kind not in CHOOSABLE:
             return
         assert trial.measurement is not None
-        if trial.proposal.kind is Kind.ARCHITECTURE and trial.measurement.epochs == self.grants.wanted(trial.proposal):
+        if trial.proposal.kind is Kind.ARCHITECTURE and trial.measurement.epochs == self.purse.wanted(trial.proposal):
             self._measured.setdefault(identity(trial.proposal), trial.number)
         if self.choice is None or (trial.score or 0.0) > (self.choice.score or 0.0):
             self.choice = trial
@@ -339,11 +304,6 @@ class Run:
         self.stop_reason = reason or self.stop_reason
         choice = self.choice.number if self.choice else None
         self.log.write(RunChanged(run=self.plan.index, phase=phase, stop_reason=self.stop_reason, choice=choice))
-
-
-def account_of(trial: Trial) -> Account:
-    """The purse that pays for a trial."""
-    return Account.FINAL if trial.proposal.kind is Kind.FINAL else Account.SEARCH
 
 
 def identity(proposal: Proposal) -> str:

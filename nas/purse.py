@@ -1,0 +1,121 @@
+"""One run's compute: what proposals are granted, what trials pay, what a dead worker has cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from controllers.cost import Charge, ChargeKind, Cost, Unit, total
+from controllers.trial import Kind, Proposal, Trial
+from nas.ledger import Ledger
+from nas.plan import Plan
+from nas.records import Account, RunPlan
+from nas.settlement import bill, cap
+from nas.tariff import Tariff, Throughput, tariff
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """What a trial may do, and what is set aside for it."""
+
+    epochs: int
+    reserved: int
+    """In the atoms of the run's unit, the controller's work included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purse:
+    """Prices and pays the trials of one run."""
+
+    plan: RunPlan
+    study: Plan
+    ledger: Ledger
+    throughput: Throughput
+
+    def grant(self, proposal: Proposal) -> Grant | None:
+        """The grant out of what is free: all that is wanted, or less if the proposal accepts that; None if it does not.
+
+        Raises:
+            TrialFailed: the network cannot be built or run.
+        """
+        costs = self._tariff(proposal)
+        amount = self.ledger.free
+        if proposal.budget_share is not None:
+            amount = min(amount, int(proposal.budget_share * self.plan.budget))
+        wanted = self.wanted(proposal)
+        epochs = min(wanted, costs.affordable(amount))
+        fewest = wanted if proposal.min_epochs is None else min(proposal.min_epochs, wanted)
+        return Grant(epochs=epochs, reserved=costs.price(epochs)) if epochs >= fewest else None
+
+    def wanted(self, proposal: Proposal) -> int:
+        """Epochs that the proposal asks for."""
+        return proposal.epochs or self.study.spec.training.epochs
+
+    def shortage(self, proposal: Proposal) -> str:
+        """Why there is no grant."""
+        unit = self.plan.unit
+        needed = self._tariff(proposal).price(proposal.min_epochs or self.wanted(proposal)) / unit.atoms
+        return f"budget spent: the next trial needs {needed:.4g} {unit}, {self.ledger.free / unit.atoms:.4g} are left"
+
+    def max_flops(self, trial: Trial) -> int | None:
+        """Most FLOPs that the worker may spend on a search trial, if the budget counts FLOPs."""
+        if self.plan.unit is not Unit.FLOPS or Account.of(trial) is not Account.SEARCH:
+            return None
+        return self.ledger.reservation(trial.number) - trial.proposal.controller_flops
+
+    def max_device_us(self, trial: Trial) -> int | None:
+        """Most device time that the worker may spend on a search trial, if the budget counts it."""
+        if self.plan.unit is not Unit.DEVICE_SECONDS or Account.of(trial) is not Account.SEARCH:
+            return None
+        return self.ledger.reservation(trial.number)
+
+    def settle(self, trial: Trial, charges: Sequence[Charge]) -> tuple[tuple[Charge, ...], tuple[Charge, ...]]:
+        """Pay for a trial out of its reservation.
+
+        Returns:
+            What the trial's account pays, and the overshoot: what exceeds the reservation.
+        """
+        if Account.of(trial) is not Account.SEARCH:
+            return tuple(charges), ()
+        billed = bill(
+            charges,
+            controller_flops=trial.proposal.controller_flops,
+            epochs_per_trial=self.study.spec.training.epochs,
+        )
+        paid, excess = cap(billed, self.ledger.reservation(trial.number), self.plan.unit)
+        self.ledger.settle(trial.number, total(paid).atoms(self.plan.unit))
+        return paid, excess
+
+    def pay_controller(self, proposal: Proposal) -> tuple[Charge, ...] | None:
+        """Pay for the controller's work on a proposal that needs no trial; None if there is too little."""
+        own = Charge(kind=ChargeKind.CONTROLLER, cost=Cost(flops=proposal.controller_flops))
+        amount = own.cost.atoms(self.plan.unit)
+        if amount > self.ledger.free:
+            return None
+        self.ledger.charge(amount)
+        return (own,) if proposal.controller_flops else ()
+
+    def pay_loss(self, trial: Trial, lost: Charge) -> bool:
+        """Pay for an attempt that was lost, outside the trial's reservation; False if there is too little."""
+        amount = lost.cost.atoms(self.plan.unit) if Account.of(trial) is Account.SEARCH else 0
+        if amount > self.ledger.free:
+            return False
+        self.ledger.charge(amount)
+        return True
+
+    def under_way(self, trial: Trial, spent: Cost) -> Cost:
+        """The epoch in which a worker died, charged whole: nobody knows how far it got."""
+        if spent.epochs >= trial.epochs:
+            return Cost()
+        training = self.study.final_training if trial.proposal.kind is Kind.FINAL else self.study.spec.training
+        epoch = self.study.pricer.epoch_cost(trial.proposal, training)
+        return replace(epoch, device_us=self.throughput.predict_us(epoch.flops))
+
+    def _tariff(self, proposal: Proposal) -> Tariff:
+        return tariff(
+            self.plan.unit,
+            epoch=self.study.epoch_cost(proposal),
+            controller_flops=proposal.controller_flops,
+            epochs_per_trial=self.study.spec.training.epochs,
+            throughput=self.throughput,
+        )
