@@ -36,6 +36,8 @@ KEYS = {
     "charges": ["id"],
     "runs": ["run"],
 }
+CHANGES = "SELECT (SELECT count(*) FROM trials) + (SELECT count(*) FROM epochs) AS changes"
+POLL_S = 0.1
 LONGEST_PAUSE_S = 0.5
 MAX_CHANGES = 4
 """A kill comes after at most so many new trials or epochs."""
@@ -87,7 +89,7 @@ def kill_at_random(folder: Path, rng: random.Random) -> str | None:
     while num_changes(folder) < wanted and driver.poll() is None:
         if time.monotonic() > patience:
             raise TimeoutError(f"a driver did nothing for {PATIENCE_S:g} s")
-        time.sleep(0.01)
+        time.sleep(POLL_S)
     time.sleep(rng.uniform(0, LONGEST_PAUSE_S))
     if driver.poll() is not None:
         return None
@@ -104,7 +106,7 @@ def num_changes(folder: Path) -> int:
     if not (folder / "nas.db").exists():
         return 0
     with open_store(url(folder)) as store:
-        return len(store.frame("trials")) + len(store.frame("epochs"))
+        return int(store.query(CHANGES)["changes"].iloc[0])
 
 
 def finish_study(folder: Path) -> None:

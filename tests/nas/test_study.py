@@ -101,7 +101,7 @@ def test_a_grid_from_its_first_trial_to_its_end(study):
     grid.finish(0, 4, measured(continuation, 0.95))
     final = grid.propose().trial
     assert (final.proposal.kind, final.proposal.parent, final.epochs) == (Kind.FINAL, 4, 6)
-    assert run.max_flops(final) is None
+    assert run.purse.max_flops(final) is None
     grid.finish(0, 5, measured(final))
     assert grid.done
     assert run.ledger.spent == 1000
@@ -161,6 +161,20 @@ def test_a_repeat_is_answered_at_no_cost(study):
         assert one.charges == ()
         assert (one.trial.architecture, one.trial.measurement) == (original.architecture, original.measurement)
     assert run.ledger.spent == 400
+
+
+def test_proposing_a_repeat_costs_the_controllers_own_work(study):
+    method = {"method": "reinforce", "num_units": 4, "num_layers": 1}
+    learner = study(method, budget=10**6, depth=[1, 2], limits={"idle_proposals": 3}, spend_rest=False)
+    while (dispatch := learner.propose()).trial.proposal.kind is not Kind.FINAL:
+        finish(learner, dispatch)
+    (run,) = learner.runs
+    searched = [one.trial for one in records(learner, TrialFinished)]
+    own_work = searched[0].proposal.controller_flops
+    trained = {trial.architecture for trial in searched}
+    assert own_work > 0
+    assert len(searched) >= len(trained) + 3
+    assert run.ledger.spent == len(trained) * 2 * EPOCH + len(searched) * own_work
 
 
 def test_a_failed_or_pruned_trial_does_not_answer_for_its_repeats(study):
@@ -282,7 +296,7 @@ def test_a_hopeless_trial_is_not_tried_again(study):
 def test_device_time_beyond_the_grant_goes_to_another_account(study):
     timed = study("random", unit="device_seconds", budget=1.0)
     dispatch = timed.propose()
-    granted = timed.runs[0].max_device_us(dispatch.trial)
+    granted = timed.runs[0].purse.max_device_us(dispatch.trial)
     outcome = measured(dispatch.trial)
     (train,) = spent(2, device_us=granted + 11)
     timed.finish(0, 0, Measurement(**{**vars(outcome), "charges": (train,)}))
