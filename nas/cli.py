@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = _complain(str(error), INTERRUPTED)
     except NasError as error:
         code = _complain(str(error), FAILED)
-    sys.exit(code)
+    sys.exit(code or 0)
 
 
 @app.command()
@@ -213,8 +213,11 @@ def _watched(store: Store, work: Callable[[Callable[[Study], None]], str]) -> in
     """Run a study under a progress display, then compare its methods; the exit code."""
     from nas.progress import Progress
 
-    with Progress() as progress:
-        name = work(progress.watch)
+    try:
+        with Progress() as progress:
+            name = work(progress.watch)
+    except Interrupted as error:
+        raise Interrupted(f"{error} --db {store}") from None
     output.write(*tables.comparison_tables(compare_runs(store.frame("v_compare", name))))
     _say(f"Stored in {store} as study {name}.")
     status = next(study.status for study in store.studies() if study.name == name)

@@ -96,7 +96,7 @@ def _interruptible(name: str) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, Interrupted):
-        raise Interrupted(f"study {name} was stopped by a signal; go on with `nas resume {name}`") from None
+        raise Interrupted(f"study {name} was stopped by a signal; to go on: nas resume {name}") from None
 
 
 @contextmanager
