@@ -25,7 +25,7 @@ from nas.records import Phase
 from nas.run import Run
 from nas.study import Study
 
-FRAMES_PER_SECOND = 2
+FRAMES_PER_SECOND = 1
 SECONDS_PER_LINE = 10.0
 BAR_WIDTH = 24
 MAX_ROWS = 30
@@ -138,7 +138,7 @@ def _cells(run: Run) -> Sequence[Text | str]:
         percent(choice.score if choice else None),
         number(choice.architecture.depth if choice and choice.architecture else None),
         str(len(run.trials) - len(run.pending)),
-        Text(run.phase, style=style),
+        Text(f"{run.phase}, {len(run.pending)} running" if run.pending else run.phase, style=style),
     )
 
 
