@@ -23,9 +23,9 @@ class Job:
     epochs: int
     seed: int
     max_flops: int | None = None
-    """The grant: training ends before an epoch that would exceed it."""
+    """The grant: a step that would exceed it is not run, and the trial fails, since its price was wrong."""
     max_device_us: int | None = None
-    """The grant in device time, likewise."""
+    """The grant in device time: training ends before an epoch that would probably exceed it."""
     time_limit_s: float | None = None
     """A trial still running after this is broken."""
     folder: Path | None = None
