@@ -85,14 +85,18 @@ def _drive(
         scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=files))
         try:
             driver = Driver(study, store, study_id, files / "trials", on_change=lambda: watch(study))
-            runner.run_study(driver, scratch=scratch, history=history)
+            try:
+                runner.run_study(driver, scratch=scratch, history=history)
+            except KeyboardInterrupt:  # while Ray was starting
+                driver.interrupt()
+                raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextmanager
 def _interruptible(name: str) -> Iterator[None]:
-    """A signal's error names the study. One that comes before Tune listens leaves the study as it is."""
+    """The error that a signal leads to names the study."""
     try:
         yield
     except (KeyboardInterrupt, Interrupted):
