@@ -10,6 +10,7 @@ from rich.text import Text
 
 from controllers.cost import Cost, Unit
 from controllers.grid import Grid
+from controllers.one_shot import OneShot
 from controllers.trial import AS_LONG_AS_PAID, Kind, Proposal
 from nas.output import table
 from nas.plan import Plan
@@ -77,13 +78,12 @@ def _estimate(plan: Plan, label: str) -> tuple[str, str]:
         return number(num_paid), f"the first {num_paid} of {len(points)} grid points"
     share = proposal.budget_share or 1.0
     each = plan.typical_trial.atoms(plan.unit) + (proposal.controller_flops if plan.unit is Unit.FLOPS else 0)
-    if proposal.kind is Kind.RELAXATION:
+    if isinstance(controller, OneShot):
         rest = int((1 - share) * plan.budget) // each
-        return (
-            f"1 + {rest}",
-            f"a supernet for {percent(share, digits=0)} % of the budget, then at most about {rest} networks",
-        )
-    return f"{plan.budget // each}", "about so many different networks; repeats are free"
+        derived = rest if controller.derive_top is None else min(rest, controller.derive_top)
+        return f"1 + {derived}", f"a supernet for {percent(share, digits=0)} % of the budget, then what it points to"
+    num = plan.budget / each
+    return f"{num:,.1f}" if num < 10 else f"{num:,.0f}", "of typical cost; networks tried before cost nothing"
 
 
 def _affordable_epochs(plan: Plan, proposal: Proposal) -> int:

@@ -171,10 +171,10 @@ def test_a_dry_run_prices_the_study_and_stores_nothing(nas, folder):
         "runs 8: 4 methods, 2 seeds each",
         "at a time 5 trials",
         "budget 4 epochs per run, 32 epochs in all",
-        "random 2 about so many different networks; repeats are free",
+        "random 2.0 of typical cost; networks tried before cost nothing",
         "grid 2 the first 2 of 4 grid points",
         "fixed 1 one network for 4 epochs",
-        "darts 1 + 1 a supernet for 30 % of the budget, then at most about 1 networks",
+        "darts 1 + 1 a supernet for 30 % of the budget, then what it points to",
     ]:
         assert line in lines
     assert any(line.startswith("whole grid 4 points, 8 epochs (") for line in lines)
@@ -187,6 +187,7 @@ def test_the_example_has_a_quarter_of_its_grid(nas):
     code, out, _ = nas("run", str(example), "--dry-run")
     assert code == 0
     assert "12 points" in out
+    assert "1 + 1  a supernet" in out  # there is enough for two, but it asks for the best one
     assert "a run's budget is 25.0 % of it" in out
 
 
