@@ -275,7 +275,8 @@ class RunSchedulers(FIFOScheduler):
             "grace_period": options.grace_epochs,
         }
         if options.name == "median":
-            return MedianStoppingRule(**common, min_time_slice=math.inf)  # never pauses: a pause forgets the training
+            never: Any = math.inf  # a pause would forget the training
+            return MedianStoppingRule(**common, min_time_slice=never)
         last = self.spec.training.epochs + 1  # the scheduler stops what reaches this, and a trial ends by itself
         return AsyncHyperBandScheduler(**common, max_t=last, reduction_factor=options.reduction_factor)
 
