@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from controllers.cost import Charge, ChargeKind, Cost, Unit, total
 from controllers.trial import Kind, Proposal, Trial
+from nas import quantities
 from nas.ledger import Ledger
 from nas.plan import Plan
 from nas.records import Account, RunPlan
@@ -54,8 +55,9 @@ class Purse:
     def shortage(self, proposal: Proposal) -> str:
         """Why there is no grant."""
         unit = self.plan.unit
-        needed = self._tariff(proposal).price(proposal.min_epochs or self.wanted(proposal)) / unit.atoms
-        return f"budget spent: the next trial needs {needed:.4g} {unit}, {self.ledger.free / unit.atoms:.4g} are left"
+        needed = self._tariff(proposal).price(proposal.min_epochs or self.wanted(proposal))
+        asked, left = (quantities.amount(atoms / unit.atoms, unit) for atoms in (needed, self.ledger.free))
+        return f"budget spent: the next trial needs {asked}, {left} are left"
 
     def max_flops(self, trial: Trial) -> int | None:
         """Most FLOPs that the worker may spend on a search trial, if the budget counts FLOPs."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import fcntl
 import platform
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from uuid import uuid4
 
 from nas.driver import Driver
 from nas.plan import Plan
@@ -47,11 +47,13 @@ def run_study(spec: StudySpec, store: Store, *, plan: Plan | None = None, watch:
     """
     plan = plan or Plan(spec)
     name = _free_name(spec.name, store)
+    # Names are unique in one database only; the files of two studies must never meet.
+    files = spec.resources.storage.resolve() / f"{name}-{uuid4().hex[:8]}"
     stored_spec = {**dump_spec(spec), "name": name}
-    stored_spec["resources"]["storage"] = str(spec.resources.storage.resolve())
+    stored_spec["resources"]["storage"] = str(files)
     study_id = store.create_study(name, stored_spec, plan.runs, _versions())
     with _interruptible(name):
-        _drive(Study(plan), store, study_id, spec.resources.storage / name, watch=watch)
+        _drive(Study(plan), store, study_id, files, watch=watch)
     return name
 
 
@@ -70,9 +72,8 @@ def resume_study(name: str | int, store: Store, *, watch: Watch = _unwatched) ->
     plan = Plan(spec)
     if plan.runs != stored.plans:
         raise InvalidInput(f"study {stored.name} was begun by a version that plans other runs or budgets")
-    files = spec.resources.storage / stored.name
     with _interruptible(stored.name):
-        _drive(Study(plan, stored), store, stored.id, files, watch=watch, history=stored.finished)
+        _drive(Study(plan, stored), store, stored.id, spec.resources.storage, watch=watch, history=stored.finished)
     return stored.name
 
 
@@ -82,7 +83,9 @@ def _drive(
     from nas import runner  # Ray takes seconds to import, and sets up signals and logs: only for who runs a study
 
     with _only_driver(files):
-        scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=files))
+        scratch = files / "scratch"
+        shutil.rmtree(scratch, ignore_errors=True)  # of a driver that was killed
+        scratch.mkdir()
         try:
             driver = Driver(study, store, study_id, files / "trials", on_change=lambda: watch(study))
             try:

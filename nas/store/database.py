@@ -52,6 +52,8 @@ class Database:
             )
             if self.dialect == SQLITE:
                 event.listen(self._engine, "connect", _set_pragmas)
+                if create:
+                    event.listen(self._engine, "connect", _keep_write_ahead_log)
                 event.listen(self._engine, "begin", _begin_sqlite)
             self._engine.connect().close()
 
@@ -148,9 +150,15 @@ def _connect_options(url: URL) -> Mapping[str, Any]:
 def _set_pragmas(connection: DBAPIConnection, _record: object) -> None:
     connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")  # readers do not wait for the writer
     cursor.execute("PRAGMA synchronous = NORMAL")  # safe against a crash of the process, and no wait for the disk
     cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _keep_write_ahead_log(connection: DBAPIConnection, _record: object) -> None:
+    """So that readers do not wait for the writer. The file remembers; merely reading one does not change it."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
     cursor.close()
 
 

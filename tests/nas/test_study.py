@@ -126,7 +126,7 @@ def test_a_trial_that_does_not_fit_ends_the_search_and_the_rest_trains_the_choic
     search(grid, 0.9, 0.1)
     continuation = grid.propose().trial
     assert (continuation.proposal.kind, continuation.epochs) == (Kind.CONTINUATION, 1)
-    assert grid.runs[0].stop_reason == "budget spent: the next trial needs 200 flops, 190 are left"
+    assert grid.runs[0].stop_reason == "budget spent: the next trial needs 200 FLOPs, 190 FLOPs are left"
     search(grid)
     assert grid.runs[0].ledger.free == 90
 
