@@ -120,15 +120,18 @@ def test_epochs_are_stored_as_they_come_and_with_the_result(driver):
     assert frame(driver, "epochs")["val_accuracy"].tolist() == [0.1, 0.2]
 
 
-def test_a_dead_worker_is_charged_by_what_its_files_say(driver):
+@pytest.mark.parametrize(("spent", "kept", "lost_epochs"), [(0, 0, 1), (1, 0, 2), (1, 1, 1), (2, 0, 2), (2, 1, 1)])
+def test_a_dead_worker_is_charged_by_what_its_files_say(driver, spent, kept, lost_epochs):
+    """What no checkpoint keeps, and the epoch under way, which is none once both are trained."""
     assignment = driver.next()
-    flight.write_charges(assignment.job.folder / flight.PROGRESS, charges(2))
-    flight.write_charges(assignment.job.folder / flight.KEPT, charges(1))
+    for name, epochs in ((flight.PROGRESS, spent), (flight.KEPT, kept)):
+        if epochs:
+            flight.write_charges(assignment.job.folder / name, charges(epochs))
     driver.lose(0, 0, "node died")
     (lost,) = frame(driver, "charges").to_dict("records")
-    assert (lost["kind"], lost["epochs"]) == ("lost", 2), "one epoch that no checkpoint keeps, and the one under way"
+    assert (lost["kind"], lost["epochs"]) == ("lost", lost_epochs)
     assert frame(driver, "events")["message"].tolist() == ["node died"]
-    assert folders(driver) == [0], "the checkpoint is still needed"
+    assert folders(driver) == ([0] if spent else []), "a checkpoint is still needed"
     again = driver.next()
     assert (again.number, again.job) == (0, assignment.job)
 
