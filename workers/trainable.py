@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -35,6 +36,7 @@ REPORT_S = 1.0
 
 def train_job(config: Mapping[str, Any]) -> None:
     """Train the job (JSON text) in `config` and report its epochs and its outcome."""
+    load_torch()
     if WARM_UP in config:
         meet(Path(config[WARM_UP][0]), num_workers=config[WARM_UP][1])
         tune.report({"done": True})
@@ -84,6 +86,12 @@ class Reporter:
 def _text(value: object) -> str:
     """Nested values travel as one string: Tune flattens, copies and compares every entry of a result."""
     return json.dumps(dump(value))
+
+
+@cache
+def load_torch() -> None:
+    """Make one optimizer: torch then imports its compiler, which takes seconds that no trial should pay for."""
+    torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])
 
 
 def meet(folder: Path, *, num_workers: int) -> None:
