@@ -14,6 +14,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -45,6 +46,8 @@ import ray  # noqa: E402
 from ray import tune  # noqa: E402
 from ray.tune.error import TuneError  # noqa: E402
 from ray.tune.experiment import Trial as TuneTrial  # noqa: E402
+from ray.tune.experiment import trial as tune_trial  # noqa: E402
+from ray.tune.registry import get_trainable_cls  # noqa: E402
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
@@ -95,7 +98,7 @@ def run_study(
             failure_config=tune.FailureConfig(max_failures=0),
         ),
     )
-    with _signals_interrupt():
+    with _signals_interrupt(), _trainable_looked_up_once():
         try:
             tuner.fit()
         except KeyboardInterrupt:
@@ -286,6 +289,25 @@ class PastTrial:
 
     def __init__(self, trial_id: str) -> None:
         self.trial_id = trial_id
+
+
+@contextmanager
+def _trainable_looked_up_once() -> Iterator[None]:
+    """Remember the trainable, which all trials share and Tune asks the cluster for three times per trial.
+
+    There is no public way; it saves a quarter of the time that Tune takes for a trial. Should a later Ray look it up
+    elsewhere, nothing is changed.
+    """
+    names = [name for name in ("get_trainable_cls", "validate_trainable") if hasattr(tune_trial, name)]
+    former = {name: getattr(tune_trial, name) for name in names}
+    known = cache(get_trainable_cls)
+    for name in names:
+        setattr(tune_trial, name, known)
+    try:
+        yield
+    finally:
+        for name in names:
+            setattr(tune_trial, name, former[name])
 
 
 def _forget_finished(tune_controller: Any) -> None:
