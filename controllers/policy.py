@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.flop_counter import FlopCounterMode
 
 from controllers.seeds import derive_seed
 from search_spaces.architecture import Option
 from search_spaces.compose import Decision
+from search_spaces.flops import flop_counter
 from search_spaces.space import Choose
 
 INIT_BOUND = 0.08
@@ -161,7 +161,7 @@ def policy_flops(num_units: int, num_layers: int, option_counts: tuple[int, ...]
     policy = LstmPolicy(seed=0, num_units=num_units, num_layers=num_layers)
     choose = policy.chooser(np.random.default_rng(0), everything)
     asked = [Decision(name=f"{i}", options=tuple(range(n)), answer=0) for i, n in enumerate(option_counts)]
-    with FlopCounterMode(display=False) as counter:
+    with flop_counter() as counter:
         for decision in asked:
             choose(decision.name, decision.options)
         log_probabilities_T, entropies_T = policy.evaluate(asked, everything)
