@@ -50,12 +50,18 @@ class Ledger:
             raise BudgetExceeded(f"a charge of {amount} exceeds the {self.free} of {self.budget} that are free")
         self.spent += amount
 
-    def settle(self, number: int, amount: int) -> int:
+    def release(self, number: int) -> None:
+        """Free all that trial `number` has reserved."""
+        del self._reserved[number]
+
+    def settle(self, number: int, amount: int) -> None:
         """Spend `amount` for trial `number` and free the rest of its reservation.
 
-        Returns:
-            The overshoot: what exceeds the reservation, which is not charged here.
+        Raises:
+            BudgetExceeded: it is more than the trial reserved.
         """
-        reserved = self._reserved.pop(number)
-        self.spent += min(amount, reserved)
-        return max(amount - reserved, 0)
+        reserved = self._reserved[number]
+        if amount > reserved:
+            raise BudgetExceeded(f"trial {number} spent {amount}, but reserved {reserved}")
+        self.release(number)
+        self.spent += amount

@@ -97,13 +97,28 @@ class Purse:
         self.ledger.charge(amount)
         return (own,) if proposal.controller_flops else ()
 
-    def pay_loss(self, trial: Trial, lost: Charge) -> bool:
-        """Pay for an attempt that was lost, outside the trial's reservation; False if there is too little."""
-        amount = lost.cost.atoms(self.plan.unit) if Account.of(trial) is Account.SEARCH else 0
-        if amount > self.ledger.free:
-            return False
+    def pay_loss(self, trial: Trial, lost: Charge, kept: Cost) -> Grant | None:
+        """Pay for an attempt that was lost: out of what is free, else out of the trial's own reservation.
+
+        Returns:
+            The grant for the next attempt, which goes on from what is `kept`: shortened if the reservation had to pay;
+            None if the trial cannot be shortened that far.
+        """
+        if Account.of(trial) is not Account.SEARCH:
+            return Grant(epochs=trial.epochs, reserved=0)
+        amount, reserved = lost.cost.atoms(self.plan.unit), self.ledger.reservation(trial.number)
+        if amount <= self.ledger.free:
+            self.ledger.charge(amount)
+            return Grant(epochs=trial.epochs, reserved=reserved)
+        costs = self._tariff(trial.proposal)
+        epochs = min(trial.epochs, costs.affordable(self.ledger.free + reserved - amount))
+        if epochs < max(trial.proposal.min_epochs or trial.epochs, kept.epochs):
+            return None
+        self.ledger.release(trial.number)
         self.ledger.charge(amount)
-        return True
+        shortened = Grant(epochs=epochs, reserved=costs.price(epochs))
+        self.ledger.reserve(trial.number, shortened.reserved)
+        return shortened
 
     def under_way(self, trial: Trial, spent: Cost) -> Cost:
         """The epoch in which a worker died, charged whole: nobody knows how far it got."""

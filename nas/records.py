@@ -95,12 +95,15 @@ class EpochsReported:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialLost:
-    """The worker died. The trial keeps its reservation and is tried again."""
+    """The worker died. The trial is tried again."""
 
     run: int
     number: int
     attempt: int
     """The attempt that was lost, 0 for the first."""
+    epochs: int
+    """What the next attempt is granted, as is `reserved`: less than before if nothing else could pay for the loss."""
+    reserved: int
     charges: tuple[Charge, ...]
     account: Account
     reason: str

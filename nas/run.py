@@ -104,24 +104,30 @@ class Run:
     ) -> None:
         """The worker of trial `number` died after spending `spent`, of which a checkpoint keeps `kept`.
 
-        The epoch under way is charged whole, since nobody knows how far it got. The trial is tried again, with its
-        reservation untouched, unless it is `hopeless`, or its retries or the run's free budget are used up.
+        The epoch under way is charged whole, since nobody knows how far it got. The trial is tried again unless it is
+        `hopeless`, its retries are used up, or the budget pays for no other attempt. It is shortened, if its proposal
+        allows that, where only its own reservation can pay for the loss.
         """
         trial, attempt = self.pending[number], self.attempts.get(number, 0)
         under_way = self.purse.under_way(trial, total(spent))
         lost = Charge(kind=ChargeKind.LOST, cost=total(spent) - total(kept) + under_way)
-        if hopeless or attempt >= self.study.spec.limits.retries or not self.purse.pay_loss(trial, lost):
+        gives_up = hopeless or attempt >= self.study.spec.limits.retries
+        grant = None if gives_up else self.purse.pay_loss(trial, lost, total(kept))
+        if grant is None:
             reason = reason if hopeless else f"worker died {attempt + 1} times: {reason}"
             charges = (*spent, Charge(kind=ChargeKind.LOST, cost=under_way))
             self.finish(number, Failure(reason=reason, charges=charges))
             return
         self.attempts[number] = attempt + 1
+        self.trials[number] = self.pending[number] = replace(trial, epochs=grant.epochs)
         self._to_retry.append(number)
         self.log.write(
             TrialLost(
                 run=self.plan.index,
                 number=number,
                 attempt=attempt,
+                epochs=grant.epochs,
+                reserved=grant.reserved,
                 charges=(lost,),
                 account=Account.of(trial),
                 reason=reason,

@@ -44,6 +44,7 @@ def run_study(spec: StudySpec, store: Store, *, plan: Plan | None = None, watch:
     Raises:
         InvalidInput: the spec cannot be carried out; nothing is stored.
         Interrupted: a signal stopped the driver; the study can be resumed.
+        StoreError: the database or the files cannot be written; once that is mended, the study can be resumed.
     """
     plan = plan or Plan(spec)
     name = _free_name(spec.name, store)
@@ -99,11 +100,13 @@ def _drive(
 
 @contextmanager
 def _interruptible(name: str) -> Iterator[None]:
-    """The error that a signal leads to names the study."""
+    """The error that a signal or a full disk leads to names the study."""
     try:
         yield
     except (KeyboardInterrupt, Interrupted):
         raise Interrupted(f"study {name} was stopped by a signal; to go on: nas resume {name}") from None
+    except (StoreError, OSError) as error:
+        raise StoreError(f"study {name} was stopped: {error}; once that is mended, go on: nas resume {name}") from error
 
 
 @contextmanager

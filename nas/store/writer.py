@@ -135,7 +135,8 @@ class Writer:
     def _lose(self, record: TrialLost) -> None:
         self._charge(record.run, record.number, record.account, record.charges)
         what = f"running attempt {record.attempt} of trial {record.number} of run {record.run}"
-        self._change(LOSE_TRIAL, {**_of(record.run, record.number), "of_attempt": record.attempt}, what)
+        grant = {"epochs_granted": record.epochs, "reserved": record.reserved}
+        self._change(LOSE_TRIAL, {**_of(record.run, record.number), "of_attempt": record.attempt, **grant}, what)
         self._note(record.run, record.number, "trial_lost", record.reason)
 
     def _finish(self, record: TrialFinished) -> None:

@@ -186,7 +186,7 @@ def test_the_example_has_a_quarter_of_its_grid(nas):
     example = Path(__file__).parents[2] / "examples" / "demo.yaml"
     code, out, _ = nas("run", str(example), "--dry-run")
     assert code == 0
-    assert "12 points" in out
+    assert "8 points" in out
     assert "1 + 1  a supernet" in out  # there is enough for two, but it asks for the best one
     assert "a run's budget is 25.0 % of it" in out
 

@@ -110,6 +110,9 @@ class Books:
                 if record.account is Account.SEARCH:
                     self.reserved[record.trial.number] = record.reserved
             case TrialLost():
+                if record.account is Account.SEARCH:
+                    assert record.reserved <= self.reserved[record.number]
+                    self.reserved[record.number] = record.reserved
                 self.pay(record)
             case TrialFinished():
                 assert record.trial.number in self.started

@@ -12,7 +12,7 @@ def test_reserving_settling_and_what_is_free():
     ledger.reserve(0, 60)
     ledger.reserve(1, 30)
     assert (ledger.spent, ledger.committed, ledger.free) == (0, 90, 10)
-    assert ledger.settle(0, 45) == 0
+    ledger.settle(0, 45)
     assert (ledger.spent, ledger.committed, ledger.free) == (45, 75, 25)
     ledger.charge(25)
     assert (ledger.spent, ledger.committed, ledger.free) == (70, 100, 0)
@@ -22,8 +22,17 @@ def test_reserving_settling_and_what_is_free():
 def test_a_trial_never_spends_more_than_it_reserved():
     ledger = Ledger(100)
     ledger.reserve(0, 60)
-    assert ledger.settle(0, 75) == 15
+    with pytest.raises(BudgetExceeded, match="trial 0 spent 61, but reserved 60"):
+        ledger.settle(0, 61)
+    ledger.settle(0, 60)
     assert (ledger.spent, ledger.free) == (60, 40)
+
+
+def test_a_released_reservation_is_free_again():
+    ledger = Ledger(100)
+    ledger.reserve(0, 60)
+    ledger.release(0)
+    assert (ledger.spent, ledger.free) == (0, 100)
 
 
 def test_more_than_is_free_can_neither_be_reserved_nor_charged():

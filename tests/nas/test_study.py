@@ -286,6 +286,25 @@ def test_a_trial_is_given_up_when_the_budget_cannot_pay_for_the_loss(study):
     assert run.ledger.spent == 100
 
 
+def test_a_loss_that_nothing_else_can_pay_shortens_the_trial(study):
+    """The control of all studies has reserved everything: 10 epochs of 100 FLOPs, of which 3 are lost."""
+    fixed = study({"method": "fixed", "architecture": {"depth": 1}}, budget=1000)
+    dispatch = fixed.propose()
+    fixed.drain()
+    assert dispatch.trial.epochs == 10
+    lose(fixed, dispatch, done=4, kept=2)
+    (lost,) = records(fixed, TrialLost)
+    assert (total(lost.charges).flops, lost.epochs, lost.reserved) == (300, 7, 700)
+    (run,) = fixed.runs
+    assert (run.ledger.spent, run.ledger.reservation(0)) == (300, 700)
+    again = fixed.propose()
+    assert (again.trial.number, again.trial.epochs, again.attempt) == (0, 7, 1)
+    assert run.purse.max_flops(again.trial) == 700
+    finish(fixed, again)
+    assert run.ledger.spent == 1000
+    assert run.trials[0].status is Status.COMPLETE
+
+
 def test_a_hopeless_trial_is_not_tried_again(study):
     grid = study("grid", budget=1000)
     lose(grid, grid.propose(), done=1, hopeless=True)
