@@ -64,6 +64,8 @@ class Proposal:
     """Whether the study's scheduler may stop the trial early."""
     controller_flops: int = 0
     """What proposing this and learning from it costs the controller itself."""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What the controller found out as it proposed this, and needs when it is told; JSON types, stored with the trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
