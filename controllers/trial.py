@@ -65,7 +65,7 @@ class Proposal:
     controller_flops: int = 0
     """What proposing this and learning from it costs the controller itself."""
     notes: Mapping[str, Any] = field(default_factory=dict)
-    """What the controller found out as it proposed this, and needs when it is told; JSON types, stored with the trial."""
+    """What proposing found out and telling will need, in JSON types. Stored with the trial, so that a replay has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
