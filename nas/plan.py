@@ -75,7 +75,13 @@ class Plan:
         """A fresh controller for the run of `method` with `seed`."""
         with _field(f"methods.{self.spec.methods.index(method)}"):
             policy_seed = derive_seed(self.spec.seed, seed, "policy")
-            return make_controller(method.method, method.options, space=self.space, seed=policy_seed)
+            return make_controller(
+                method.method,
+                method.options,
+                space=self.space,
+                seed=policy_seed,
+                trial_epochs=self.spec.training.epochs,
+            )
 
     def epoch_cost(self, proposal: Proposal) -> Cost:
         """Cost of one epoch of a search trial, without the controller's own.

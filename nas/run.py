@@ -14,6 +14,7 @@ from controllers.cost import Charge, ChargeKind, Cost, total
 from controllers.seeds import derive_seed
 from controllers.trial import AS_LONG_AS_PAID, Kind, Measurement, Proposal, Status, Trial
 from nas.ledger import Ledger
+from nas.lineage import Lineage, identity
 from nas.log import Log
 from nas.plan import Plan
 from nas.purse import Grant, Purse
@@ -30,7 +31,6 @@ from nas.records import (
     TrialStarted,
 )
 from nas.tariff import Throughput
-from search_spaces.architecture import canonical_json
 from search_spaces.errors import SearchExhausted, TrialFailed
 from workers.job import Failure, Outcome
 
@@ -54,6 +54,7 @@ class Run:
         self.stop_reason = ""
         self.choice: Trial | None = None
         self.trials: dict[int, Trial] = {}
+        self.lineage = Lineage(self.trials)
         self.pending: dict[int, Trial] = {}
         self.attempts: dict[int, int] = {}
         self._to_retry: list[int] = []
@@ -173,10 +174,14 @@ class Run:
         if proposal is None:
             self._end_search("the controller waits, but no trial is running")
             return None
-        if proposal.architecture is not None and self.study.spec.reuse and identity(proposal) in self._measured:
-            self._answer_from(self._measured[identity(proposal)], proposal)
-            return None
+        if proposal.architecture is not None and self.study.spec.reuse:
+            if identity(proposal) in self._measured:
+                self._answer_from(self._measured[identity(proposal)], proposal)
+                return None
+            if self.lineage.is_under_way(proposal, self.pending.values()):
+                return None  # it will be answered from there
         try:
+            self.lineage.check(proposal, wanted=self.purse.wanted(proposal))
             granted = self.purse.grant(proposal)
         except TrialFailed as error:
             self._refuse(proposal, str(error))
@@ -221,8 +226,10 @@ class Run:
 
     def _create(self, proposal: Proposal, granted: Grant) -> Trial:
         number = len(self.trials)
-        stream = ("final",) if proposal.kind is Kind.FINAL else ("trial", number)
-        seed = derive_seed(self.study.spec.seed, self.plan.seed, *stream)
+        seed = self.lineage.seed(proposal)
+        if seed is None:
+            stream = ("final",) if proposal.kind is Kind.FINAL else ("trial", number)
+            seed = derive_seed(self.study.spec.seed, self.plan.seed, *stream)
         trial = Trial(number=number, proposal=proposal, epochs=granted.epochs, seed=seed)
         self.trials[number] = trial
         self.log.write(
@@ -280,6 +287,8 @@ class Run:
     def _learn(self, trial: Trial, *, reused_from: int | None) -> None:
         """Everything that a finished trial changes, now or in a replay."""
         self.trials[trial.number] = trial
+        if reused_from is not None:
+            self.lineage.answered(trial.number, source=reused_from)
         # A network that breaks as it is built costs nothing either, so that failures alone could go on for ever.
         taught_nothing = reused_from is not None or trial.status is Status.FAILED
         self._idle = self._idle + 1 if taught_nothing else 0
@@ -310,9 +319,3 @@ class Run:
         self.stop_reason = reason or self.stop_reason
         choice = self.choice.number if self.choice else None
         self.log.write(RunChanged(run=self.plan.index, phase=phase, stop_reason=self.stop_reason, choice=choice))
-
-
-def identity(proposal: Proposal) -> str:
-    """What has to agree for two trials to be the same training but for the seed."""
-    assert proposal.architecture is not None
-    return canonical_json([proposal.architecture.id, proposal.recipe, dict(proposal.recipe_options), proposal.epochs])

@@ -15,21 +15,34 @@ TIME_MARGIN = 1.25
 
 @dataclass(frozen=True, kw_only=True)
 class Tariff:
-    """Epochs are paid in blocks, on top of a fixed amount."""
+    """Epochs are paid in blocks, on top of a fixed amount.
+
+    A trial that goes on from another pays for the blocks that this one had not started: the whole chain pays what one
+    uninterrupted training would.
+    """
 
     fixed: int
     """Atoms that are due however long the training is."""
     block: int
     """Atoms per started block."""
     epochs_per_block: int = 1
+    resumed_epochs: int = 0
+    """Epochs that another trial has paid for."""
 
     def price(self, epochs: int) -> int:
-        """Atoms for `epochs`."""
-        return self.fixed + self.block * -(-epochs // self.epochs_per_block)
+        """Atoms for reaching `epochs`."""
+        new_blocks = num_blocks(epochs, self.epochs_per_block) - num_blocks(self.resumed_epochs, self.epochs_per_block)
+        return self.fixed + self.block * new_blocks
 
     def affordable(self, amount: int) -> int:
-        """Most epochs that `amount` atoms pay for."""
-        return max(amount - self.fixed, 0) // max(self.block, 1) * self.epochs_per_block
+        """Most epochs that `amount` atoms reach."""
+        new_blocks = max(amount - self.fixed, 0) // max(self.block, 1)
+        return (num_blocks(self.resumed_epochs, self.epochs_per_block) + new_blocks) * self.epochs_per_block
+
+
+def num_blocks(epochs: int, epochs_per_block: int) -> int:
+    """Blocks that `epochs` start."""
+    return -(-epochs // epochs_per_block)
 
 
 class Throughput:
@@ -51,14 +64,22 @@ class Throughput:
         return math.ceil(flops * self.us_per_flop * TIME_MARGIN)
 
 
-def tariff(unit: Unit, *, epoch: Cost, controller_flops: int, epochs_per_trial: int, throughput: Throughput) -> Tariff:
+def tariff(
+    unit: Unit,
+    *,
+    epoch: Cost,
+    controller_flops: int,
+    epochs_per_trial: int,
+    throughput: Throughput,
+    resumed_epochs: int = 0,
+) -> Tariff:
     """The tariff of one trial whose single epoch costs `epoch`."""
     match unit:
         case Unit.FLOPS:
-            return Tariff(fixed=controller_flops, block=epoch.flops)
+            return Tariff(fixed=controller_flops, block=epoch.flops, resumed_epochs=resumed_epochs)
         case Unit.DEVICE_SECONDS:
-            return Tariff(fixed=0, block=throughput.predict_us(epoch.flops))
+            return Tariff(fixed=0, block=throughput.predict_us(epoch.flops), resumed_epochs=resumed_epochs)
         case Unit.EPOCHS:
-            return Tariff(fixed=0, block=1)
+            return Tariff(fixed=0, block=1, resumed_epochs=resumed_epochs)
         case Unit.TRIALS:
-            return Tariff(fixed=0, block=1, epochs_per_block=epochs_per_trial)
+            return Tariff(fixed=0, block=1, epochs_per_block=epochs_per_trial, resumed_epochs=resumed_epochs)
