@@ -91,8 +91,9 @@ class Measurement:
     metrics: Mapping[str, float]
     charges: tuple[Charge, ...]
     epochs: int
-    num_parameters: int
-    inference_flops: int
+    num_parameters: int | None
+    """None where a table does not say, as is `inference_flops`."""
+    inference_flops: int | None
     """FLOPs of the forward pass of one input."""
     profile: tuple[float, ...] = ()
     """A relaxation's weight per level at the end of its training."""

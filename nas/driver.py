@@ -133,8 +133,8 @@ class Driver:
     def _sweep(self) -> None:
         """Delete what a driver that died had stored as finished but not yet deleted."""
         for run in self.study.runs:
-            for number in run.trials:
-                self._discard(run, number)
+            for folder in (self.files / f"{run.plan.index:03d}").glob("*"):
+                self._discard(run, int(folder.name))
 
     def _store(self, *before: Record, after: Sequence[Record] = ()) -> None:
         records = (*before, *self.study.drain(), *after)
