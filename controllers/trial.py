@@ -103,8 +103,9 @@ class Measurement:
     charges: tuple[Charge, ...]
     epochs: int
     """Epochs that the network has been trained for, those of a resumed parent included."""
-    num_parameters: int
-    inference_flops: int
+    num_parameters: int | None
+    """None where a table does not say, as is `inference_flops`."""
+    inference_flops: int | None
     """FLOPs of the forward pass of one input."""
     profile: tuple[float, ...] = ()
     """A relaxation's weight per level at the end of its training."""

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from controllers.trial import Epoch, Kind, Status, Trial
+from controllers.trial import Epoch, Kind, Trial
 from nas.records import ArtifactSaved, EpochsReported, Phase, Record, StudyChanged, StudyStatus
 from nas.run import Run
 from nas.store import Store
@@ -133,14 +133,14 @@ class Driver:
             self._discard(state, old)
 
     def _discard(self, run: Run, number: int) -> None:
-        trial, choice = run.trials[number], run.choice
-        may_be_resumed = run.phase is Phase.SEARCHING and trial.proposal.resumable and trial.status is Status.COMPLETE
-        if number not in run.pending and not may_be_resumed and (choice is None or choice.number != number):
+        may_be_resumed = run.phase is Phase.SEARCHING and run.lineage.may_be_resumed(number)
+        is_choice = run.choice is not None and run.choice.number == number
+        if number not in run.pending and not may_be_resumed and not is_choice:
             shutil.rmtree(self._folder(run.plan.index, number), ignore_errors=True)
 
     def _sweep(self, run: Run) -> None:
-        for number in run.trials:
-            self._discard(run, number)
+        for folder in (self.files / f"{run.plan.index:03d}").glob("*"):
+            self._discard(run, int(folder.name))
 
     def _sweep_searched(self) -> None:
         """Delete what was kept for trials to go on from, once a run proposes none any more."""

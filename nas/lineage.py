@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from controllers.trial import Proposal, Status, Trial
 from search_spaces.architecture import canonical_json
@@ -10,28 +10,33 @@ from search_spaces.errors import TrialFailed
 
 
 class Lineage:
-    """Knows of the trials of one run which of them share one training.
+    """The trials of one run that others may go on from.
 
-    A trial answered from an earlier one has no files of its own, and a trial that goes on from it goes on from the
-    earlier one, which it cannot know: the controller saw two.
+    A trial answered from an earlier one has no files of its own: what goes on from it goes on from the earlier one.
+    Only the run knows that; its controller saw two trials.
     """
 
-    def __init__(self, trials: Mapping[int, Trial]) -> None:
-        self._trials = trials
-        self._answered_from: dict[int, int] = {}
+    def __init__(self) -> None:
+        self._trained: dict[int, Trial] = {}
+        """By number: the trial that was trained where that one was measured."""
 
-    def answered(self, number: int, *, source: int) -> None:
-        """Trial `number` shares the measurement, and so the files, of trial `source`."""
-        self._answered_from[number] = source
+    def learn(self, trial: Trial, *, reused_from: int | None) -> None:
+        """Remember a finished trial, perhaps answered from another, if it can be gone on from."""
+        if trial.status is Status.COMPLETE and trial.proposal.resumable:
+            self._trained[trial.number] = trial if reused_from is None else self._trained[reused_from]
 
     def source(self, number: int) -> int:
-        """The trial that was trained where trial `number` was measured."""
-        return self._answered_from.get(number, number)
+        """The trial whose files trial `number` shares; most have their own."""
+        return self._trained[number].number if number in self._trained else number
+
+    def may_be_resumed(self, number: int) -> bool:
+        """Whether another trial may go on from the files of this one."""
+        return number in self._trained
 
     def seed(self, proposal: Proposal) -> int | None:
         """The seed that a trial goes on with; None: it is a training of its own."""
-        trial = self._trained(proposal)
-        return trial.seed if trial and proposal.resumed_epochs else None
+        parent = self._parent(proposal)
+        return parent.seed if parent else None
 
     def is_under_way(self, proposal: Proposal, pending: Iterable[Trial]) -> bool:
         """Whether a pending trial does, to the bit, what is proposed: both go on from one trial."""
@@ -48,25 +53,24 @@ class Lineage:
         """
         if not proposal.resumed_epochs:
             return
-        parent, trained = self._trained(proposal), proposal.resumed_epochs
-        fits = (
-            parent is not None
-            and parent.status is Status.COMPLETE
-            and parent.measurement is not None
-            and parent.measurement.epochs == trained
-            and parent.proposal.resumable
-            and parent.architecture == proposal.architecture
-        )
-        if not fits:
+        parent, resumed = self._parent(proposal), proposal.resumed_epochs
+        if (
+            parent is None
+            or parent.measurement is None
+            or parent.measurement.epochs != resumed
+            or parent.architecture != proposal.architecture
+        ):
             raise TrialFailed(
-                f"can only go on from a complete, resumable trial of the same network after its {trained} epochs; "
+                f"can only go on from a complete, resumable trial of the same network after its {resumed} epochs; "
                 f"trial {proposal.parent} is none"
             )
-        if wanted <= trained:
-            raise TrialFailed(f"must train for more than the {trained} epochs of its parent, got {wanted}")
+        if wanted <= resumed:
+            raise TrialFailed(f"must train for more than the {resumed} epochs of its parent, got {wanted}")
 
-    def _trained(self, proposal: Proposal) -> Trial | None:
-        return None if proposal.parent is None else self._trials.get(self.source(proposal.parent))
+    def _parent(self, proposal: Proposal) -> Trial | None:
+        if proposal.parent is None or not proposal.resumed_epochs:
+            return None
+        return self._trained.get(proposal.parent)
 
 
 def identity(proposal: Proposal) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from controllers.cost import Charge, ChargeKind, Cost, Unit, total
-from controllers.trial import Kind, Proposal, Trial
+from controllers.trial import Proposal, Trial
 from nas import quantities
 from nas.ledger import Ledger
 from nas.plan import Plan
 from nas.records import Account, RunPlan
 from nas.settlement import bill, cap
-from nas.tariff import Tariff, Throughput, tariff
+from nas.tariff import Tariff, Throughput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,16 +126,8 @@ class Purse:
         """The epoch in which a worker died, charged whole: nobody knows how far it got."""
         if trial.proposal.resumed_epochs + spent.epochs >= trial.epochs:
             return Cost()
-        training = self.study.final_training if trial.proposal.kind is Kind.FINAL else self.study.spec.training
-        epoch = self.study.pricer.epoch_cost(trial.proposal, training)
+        epoch = self.study.prices.epoch_cost(trial)
         return replace(epoch, device_us=self.throughput.predict_us(epoch.flops))
 
     def _tariff(self, proposal: Proposal) -> Tariff:
-        return tariff(
-            self.plan.unit,
-            epoch=self.study.epoch_cost(proposal),
-            controller_flops=proposal.controller_flops,
-            epochs_per_trial=self.study.spec.training.epochs,
-            throughput=self.throughput,
-            resumed_epochs=proposal.resumed_epochs,
-        )
+        return self.study.prices.tariff(proposal, self.throughput)

@@ -82,6 +82,8 @@ class TrialStarted:
     reserved: int
     """In the atoms of the run's unit."""
     account: Account
+    clock_us: int | None = None
+    """Simulated time since the run began, in microseconds; None on real workers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +122,8 @@ class TrialFinished:
     account: Account
     order: int
     """Position among all trials that the study finished."""
+    clock_us: int | None = None
+    """As in `TrialStarted`."""
     reused_from: int | None = None
     """Number of the trial of the same run whose measurement this one shares."""
 
@@ -200,6 +204,10 @@ class StoredTrial:
     """Everything it reported, in the order of the epochs."""
     order: int | None
     """Position among all trials that the study finished; None while RUNNING."""
+    started_us: int | None = None
+    """When it started on the simulated clock."""
+    finished_us: int | None = None
+    """When it finished on the simulated clock."""
     reused_from: int | None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from controllers.cost import Charge, ChargeKind, Cost, Unit, total
+from controllers.cost import Charge, ChargeKind, Cost, Unit
 from nas.tariff import num_blocks
 
 FIELDS = {
@@ -24,10 +24,12 @@ def bill(
     A training of up to `epochs_per_trial` epochs is one trial, a longer one several. What goes on from another trial is
     the same training: it is another trial only beyond the epochs that are paid as trials already.
     """
-    epochs = resumed_epochs + total(tuple(charges)).epochs
+    epochs = resumed_epochs + sum(charge.cost.epochs for charge in charges)
     trials = max(num_blocks(epochs, epochs_per_trial), 1) - num_blocks(resumed_epochs, epochs_per_trial)
-    own = Charge(kind=ChargeKind.CONTROLLER, cost=Cost(flops=controller_flops, trials=trials))
-    return (*charges, own)
+    if controller_flops == 0 and charges:
+        first, *others = charges
+        return (replace(first, cost=replace(first.cost, trials=trials)), *others)
+    return (*charges, Charge(kind=ChargeKind.CONTROLLER, cost=Cost(flops=controller_flops, trials=trials)))
 
 
 def cap(charges: Sequence[Charge], limit: int, unit: Unit) -> tuple[tuple[Charge, ...], tuple[Charge, ...]]:
@@ -35,6 +37,8 @@ def cap(charges: Sequence[Charge], limit: int, unit: Unit) -> tuple[tuple[Charge
 
     Only the amounts in `unit` are divided; all other amounts stay with the first part.
     """
+    if sum(charge.cost.atoms(unit) for charge in charges) <= limit:
+        return tuple(charges), ()
     field = FIELDS[unit]
     paid: list[Charge] = []
     excess: list[Charge] = []

@@ -32,6 +32,8 @@ MAX_SEED = 2**63 - 1
 MAX_AMOUNT = 2**63 - 1
 """What the results database can count."""
 MAX_SEEDS = 10_000
+TABULAR = "tabular"
+"""The family of spaces whose networks are looked up."""
 
 
 class Section(BaseModel):
@@ -173,8 +175,8 @@ class StudySpec(Section):
     """Letters, digits, `.`, `_` and `-`."""
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
     """Root of every random stream of the study."""
-    task: Mapping[str, Any]
-    """`{name: NAME, **fields}`."""
+    task: Mapping[str, Any] = Field(default_factory=dict)
+    """`{name: NAME, **fields}`. A `tabular` space needs none: a table is its own task."""
     space: Mapping[str, Any]
     """`{family: NAME, **fields}`."""
     methods: tuple[MethodSpec, ...] = Field(min_length=1)
@@ -197,6 +199,20 @@ class StudySpec(Section):
     """Whether a run whose search is over trains its choice further with what is left of its budget."""
     reuse: bool = True
     """Whether an architecture already trained in the run is answered from the record at no cost."""
+
+    @model_validator(mode="after")
+    def _task_or_table(self) -> StudySpec:
+        is_table = self.space.get("family") == TABULAR
+        if is_table and self.task:
+            raise InvalidInput("must be left out: a table is its own task", field="task")
+        if not is_table and not self.task:
+            raise InvalidInput("is required, unless the space is tabular", field="task")
+        return self
+
+    @property
+    def is_tabular(self) -> bool:
+        """Whether trials are looked up, not trained."""
+        return not self.task
 
     @field_validator("methods", mode="after")
     @classmethod

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from controllers.cost import Cost, Unit
 
@@ -13,9 +15,19 @@ TIME_MARGIN = 1.25
 """Device time is predicted this much above the slowest rate seen."""
 
 
+class Tariff(Protocol):
+    """What the epochs of one trial cost, in the atoms of a unit."""
+
+    def price(self, epochs: int) -> int:
+        """Atoms for reaching `epochs`."""
+
+    def affordable(self, amount: int) -> int:
+        """Most epochs that `amount` atoms reach."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Tariff:
-    """Epochs are paid in blocks, on top of a fixed amount.
+class Blocks:
+    """Epochs are paid in blocks of equal price, on top of a fixed amount.
 
     A trial that goes on from another pays for the blocks that this one had not started: the whole chain pays what one
     uninterrupted training would.
@@ -30,12 +42,10 @@ class Tariff:
     """Epochs that another trial has paid for."""
 
     def price(self, epochs: int) -> int:
-        """Atoms for reaching `epochs`."""
         new_blocks = num_blocks(epochs, self.epochs_per_block) - num_blocks(self.resumed_epochs, self.epochs_per_block)
         return self.fixed + self.block * new_blocks
 
     def affordable(self, amount: int) -> int:
-        """Most epochs that `amount` atoms reach."""
         new_blocks = max(amount - self.fixed, 0) // max(self.block, 1)
         return (num_blocks(self.resumed_epochs, self.epochs_per_block) + new_blocks) * self.epochs_per_block
 
@@ -43,6 +53,22 @@ class Tariff:
 def num_blocks(epochs: int, epochs_per_block: int) -> int:
     """Blocks that `epochs` start."""
     return -(-epochs // epochs_per_block)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """A table knows what some numbers of epochs took, and nothing between them."""
+
+    fixed: int
+    """Atoms that are due however long the training is."""
+    steps: Mapping[int, int]
+    """Atoms by epochs, both ascending."""
+
+    def price(self, epochs: int) -> int:
+        return self.fixed + next((atoms for known, atoms in self.steps.items() if known >= epochs), 0)
+
+    def affordable(self, amount: int) -> int:
+        return max((known for known, atoms in self.steps.items() if self.fixed + atoms <= amount), default=0)
 
 
 class Throughput:
@@ -64,7 +90,7 @@ class Throughput:
         return math.ceil(flops * self.us_per_flop * TIME_MARGIN)
 
 
-def tariff(
+def training_tariff(
     unit: Unit,
     *,
     epoch: Cost,
@@ -72,14 +98,26 @@ def tariff(
     epochs_per_trial: int,
     throughput: Throughput,
     resumed_epochs: int = 0,
-) -> Tariff:
+) -> Blocks:
     """The tariff of one trial whose single epoch costs `epoch`."""
     match unit:
         case Unit.FLOPS:
-            return Tariff(fixed=controller_flops, block=epoch.flops, resumed_epochs=resumed_epochs)
+            return Blocks(fixed=controller_flops, block=epoch.flops, resumed_epochs=resumed_epochs)
         case Unit.DEVICE_SECONDS:
-            return Tariff(fixed=0, block=throughput.predict_us(epoch.flops), resumed_epochs=resumed_epochs)
+            return Blocks(fixed=0, block=throughput.predict_us(epoch.flops), resumed_epochs=resumed_epochs)
         case Unit.EPOCHS:
-            return Tariff(fixed=0, block=1, resumed_epochs=resumed_epochs)
+            return Blocks(fixed=0, block=1, resumed_epochs=resumed_epochs)
         case Unit.TRIALS:
-            return Tariff(fixed=0, block=1, epochs_per_block=epochs_per_trial, resumed_epochs=resumed_epochs)
+            return Blocks(fixed=0, block=1, epochs_per_block=epochs_per_trial, resumed_epochs=resumed_epochs)
+
+
+def table_tariff(
+    unit: Unit, *, costs: Mapping[int, Cost], controller_flops: int, epochs_per_trial: int, resumed_epochs: int = 0
+) -> Steps:
+    """The tariff of one trial that a table answers, from what each number of epochs takes."""
+    if unit is Unit.TRIALS:
+        paid = num_blocks(resumed_epochs, epochs_per_trial)
+        steps = {epochs: num_blocks(epochs, epochs_per_trial) - paid for epochs in costs}
+    else:
+        steps = {epochs: cost.atoms(unit) for epochs, cost in costs.items()}
+    return Steps(fixed=controller_flops if unit is Unit.FLOPS else 0, steps=steps)

@@ -137,7 +137,7 @@ def test_csv_has_the_rows_of_json(nas, as_json, command):
         ),
         (["query", "SELECT name FROM studies"], ["small"]),
         (["db", "check"], ["sqlite:///nas.db is as it should be"]),
-        (["db", "upgrade"], ["revision 0001"]),
+        (["db", "upgrade"], ["revision 0002"]),
     ],
 )
 def test_tables_speak_in_percent_and_human_units(nas, arguments, facts):

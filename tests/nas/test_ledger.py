@@ -3,7 +3,7 @@ import pytest
 from controllers.cost import Charge, ChargeKind, Cost, Unit
 from nas.ledger import Ledger
 from nas.settlement import bill, cap
-from nas.tariff import Tariff, Throughput, tariff
+from nas.tariff import Blocks, Throughput, training_tariff
 from search_spaces.errors import BudgetExceeded
 
 
@@ -81,7 +81,7 @@ def test_cap_leaves_what_fits_as_it_is():
 @pytest.mark.parametrize("per_block", [1, 4])
 @pytest.mark.parametrize("amount", [0, 3, 9, 10, 15, 16, 17, 100])
 def test_what_is_affordable_is_the_most_that_the_amount_pays_for(amount, per_block):
-    costs = Tariff(fixed=3, block=6, epochs_per_block=per_block)
+    costs = Blocks(fixed=3, block=6, epochs_per_block=per_block)
     epochs = costs.affordable(amount)
     assert epochs == 0 or costs.price(epochs) <= amount
     assert costs.price(epochs + 1) > amount
@@ -89,7 +89,9 @@ def test_what_is_affordable_is_the_most_that_the_amount_pays_for(amount, per_blo
 
 def in_unit(unit, throughput=None):
     rate = throughput or Throughput(1.0)
-    return tariff(unit, epoch=Cost(flops=100, epochs=1), controller_flops=7, epochs_per_trial=4, throughput=rate)
+    return training_tariff(
+        unit, epoch=Cost(flops=100, epochs=1), controller_flops=7, epochs_per_trial=4, throughput=rate
+    )
 
 
 def test_the_price_of_six_epochs_in_every_unit():

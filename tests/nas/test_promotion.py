@@ -13,7 +13,7 @@ from nas.settlement import bill
 from nas.spec import dump_spec
 from nas.store import open_store
 from nas.study import Study
-from nas.tariff import Tariff
+from nas.tariff import Blocks
 from search_spaces.errors import SearchExhausted
 from tests.nas import fakes
 from workers import flight
@@ -78,6 +78,12 @@ def search(study, *scores):
 def paid(study, unit):
     records = [record for record in study.drain() if isinstance(record, TrialFinished)]
     return [total(record.charges).atoms(unit) for record in records if record.account is Account.SEARCH]
+
+
+def ended(study, *numbers):
+    """Finished trials, from what was not drained yet."""
+    finished = {record.trial.number: record.trial for record in study.drain() if isinstance(record, TrialFinished)}
+    return [finished[number] for number in numbers]
 
 
 class Script:
@@ -160,10 +166,10 @@ def test_a_resumed_training_is_another_trial_only_beyond_what_is_paid(resumed, e
 @pytest.mark.parametrize("resumed", [1, 4, 5, 8])
 @pytest.mark.parametrize("amount", [3, 9, 10, 16, 100])
 def test_what_is_affordable_beyond_the_resumed_epochs(amount, resumed, per_block):
-    costs = Tariff(fixed=3, block=6, epochs_per_block=per_block, resumed_epochs=resumed)
+    costs = Blocks(fixed=3, block=6, epochs_per_block=per_block, resumed_epochs=resumed)
     epochs = costs.affordable(amount)
     assert costs.price(epochs) <= amount < costs.price(epochs + 1)
-    whole = Tariff(fixed=0, block=6, epochs_per_block=per_block)
+    whole = Blocks(fixed=0, block=6, epochs_per_block=per_block)
     assert costs.price(epochs) == 3 + whole.price(epochs) - whole.price(resumed)
 
 
@@ -186,7 +192,7 @@ def test_the_rest_trains_a_choice_of_the_lowest_rung(plan):
     continuation = study.propose().trial
     assert (continuation.proposal.kind, continuation.proposal.parent) == (Kind.CONTINUATION, 1)
     assert (continuation.epochs, continuation.proposal.resumed_epochs) == (1, 0)
-    assert continuation.seed != study.runs[0].trials[1].seed
+    assert continuation.seed != study.runs[0].choice.seed
 
 
 def test_a_device_that_was_too_slow_is_gone_on_from_where_it_stopped(plan):
@@ -213,7 +219,8 @@ def test_a_lost_promotion_is_charged_for_its_own_epochs(plan):
         if attempt < 2:
             (record,) = [record for record in study.drain() if isinstance(record, TrialLost)]
             assert (total(record.charges).epochs, record.epochs, record.reserved) == (lost, 3, 200)
-    assert run.trials[9].status is Status.FAILED
+    (failed,) = ended(study, 9)
+    assert failed.status is Status.FAILED
     assert run.ledger.spent == 900 + 100 + 100 + 200
     assert study.propose().trial.proposal.parent == 3
 
@@ -226,7 +233,8 @@ def test_a_promotion_of_a_repeat_goes_on_from_the_trial_that_was_trained(plan):
     trial = study.propose().trial
     (run,) = study.runs
     assert (trial.number, trial.proposal.parent) == (2, 1)
-    assert trial.seed == run.trials[0].seed != run.trials[1].seed
+    first, second = ended(study, 0, 1)
+    assert trial.seed == first.seed != second.seed
     assert run.lineage.source(1) == 0
     assert run.ledger.reservation(2) == 200
 
@@ -247,11 +255,12 @@ def test_a_promotion_that_is_under_way_is_not_done_twice(plan):
     one = network(made)
     study = scripted(made, start(one), start(one), resume(one, 0, 1, 3), resume(one, 1, 1, 3))
     search(study, 0.5)
-    study.propose()
+    trial = study.propose().trial
     assert study.propose() is None
-    study.finish(0, 2, measured(study.runs[0].trials[2], 0.6))
+    study.finish(0, 2, measured(trial, 0.6))
     study.propose()
-    assert study.runs[0].trials[3].measurement == study.runs[0].trials[2].measurement
+    done, answered = ended(study, 2, 3)
+    assert answered.measurement == done.measurement
 
 
 def test_without_reuse_repeats_are_trainings_of_their_own(plan):
@@ -269,8 +278,8 @@ def test_trainings_under_different_schedules_do_not_answer_for_each_other(plan):
     study = scripted(made, start(one), start(one, schedule_epochs=None), start(one, schedule_epochs=1))
     search(study, 0.5, 0.5)
     study.propose()
-    assert [study.runs[0].trials[number].status for number in (1, 2)] == [Status.COMPLETE] * 2
-    assert study.runs[0].lineage.source(2) == 1, "one epoch under a schedule of its own, in other words"
+    reused = {record.trial.number: record.reused_from for record in study.drain() if isinstance(record, TrialFinished)}
+    assert reused == {0: None, 1: None, 2: 1}, "1 and 2: one epoch under a schedule of its own, in other words"
 
 
 REASON = "can only go on from a complete, resumable trial of the same network after its 1 epochs; trial {} is none"
@@ -297,9 +306,8 @@ def test_a_controller_that_goes_on_from_nothing_is_refused_at_no_cost(plan, pare
     study = scripted(made, start(one), start(one), start(one, schedule_epochs=None), wrong)
     search(study, 0.5, None, 0.5)
     study.propose()
-    (run,) = study.runs
-    assert (run.trials[3].status, run.trials[3].reason) == (Status.FAILED, reason)
-    assert run.trials[3].epochs == 0
+    (refused,) = ended(study, 3)
+    assert (refused.status, refused.reason, refused.epochs) == (Status.FAILED, reason, 0)
 
 
 @pytest.fixture

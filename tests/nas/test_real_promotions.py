@@ -35,16 +35,17 @@ def study_file(method, **fields):
 @pytest.mark.parametrize("method", ["asha", "successive_halving"])
 def test_promotions_are_one_training_and_the_run_pays_for_it_once(tmp_path, method):
     plan = Plan(parse_spec(study_file(method)))
-    climbed = {}
+    jobs, outcomes, climbed = {}, {}, []
     with open_store(f"sqlite:///{tmp_path / 'nas.db'}") as store:
         study_id = store.create_study("study", dump_spec(plan.spec), plan.runs, {})
         driver = Driver(Study(plan), store, study_id, tmp_path / "files")
         while (assignment := driver.next()) is not None:
             epochs = []
             outcome = run(assignment.job, device=CPU, report=lambda epoch, _, into=epochs: into.append(epoch))
+            jobs[assignment.number], outcomes[assignment.number] = assignment.job, outcome
             proposal = assignment.job.proposal
             if proposal.resumed_epochs and proposal.epochs == EPOCHS:
-                climbed[assignment.number] = assignment.job
+                climbed.append(assignment.number)
                 weights = flight.load_tensors(assignment.job.folder / flight.WEIGHTS, CPU)
                 flight.save_tensors(tmp_path / "climbed" / str(assignment.number), weights)
             driver.finish(assignment.run, assignment.number, outcome, epochs)
@@ -58,14 +59,15 @@ def test_promotions_are_one_training_and_the_run_pays_for_it_once(tmp_path, meth
     assert set(trials["status"]) == {"complete"}
 
     for number, trial in trials[(trials["kind"] == "architecture") & trials["reused_from"].isna()].iterrows():
-        epoch = plan.epoch_cost(proposal_of(driver, number)).flops
+        epoch = plan.prices.pricer.epoch_cost(jobs[number].proposal, plan.spec.training).flops
         own = trial["epochs_trained"] - trial["proposal"]["resumed_epochs"]
         assert search[search["number"] == number]["flops"].sum() == epoch * own
         reported = tables["epochs"][tables["epochs"]["number"] == number]["epoch"]
         assert reported.tolist() == list(range(trial["epochs_trained"] - own + 1, trial["epochs_trained"] + 1))
 
     assert len(climbed) >= 2
-    for number, job in climbed.items():
+    for number in climbed:
+        job = jobs[number]
         proposal = replace(job.proposal, parent=None, resumed_epochs=0)
         folder = tmp_path / "whole" / str(number)
         whole = run(
@@ -73,13 +75,9 @@ def test_promotions_are_one_training_and_the_run_pays_for_it_once(tmp_path, meth
             device=CPU,
             report=lambda *_: None,
         )
-        assert whole.metrics == driver.study.runs[0].trials[number].measurement.metrics
+        assert whole.metrics == outcomes[number].metrics
         expected, actual = (
             flight.load_tensors(path, CPU) for path in (folder / flight.WEIGHTS, tmp_path / "climbed" / str(number))
         )
         assert expected.keys() == actual.keys()
         assert all(torch.equal(expected[name], actual[name]) for name in expected)
-
-
-def proposal_of(driver, number):
-    return driver.study.runs[0].trials[number].proposal
