@@ -11,6 +11,7 @@ from rich.text import Text
 from controllers.cost import Cost, Unit
 from controllers.grid import Grid
 from controllers.one_shot import OneShot
+from controllers.seeded import without_seeds
 from controllers.trial import AS_LONG_AS_PAID, Kind, Proposal
 from nas.output import table
 from nas.plan import Plan
@@ -56,7 +57,7 @@ def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _grid(plan: Plan) -> str:
-    has_grid = any(isinstance(controller, Grid) for controller in plan.controllers.values())
+    has_grid = any(isinstance(without_seeds(controller), Grid) for controller in plan.controllers.values())
     if not (has_grid or plan.spec.budget.of_grid or plan.space_size().exact):
         return "too large to be priced"
     try:
@@ -71,7 +72,7 @@ def _grid(plan: Plan) -> str:
 
 def _estimate(plan: Plan, label: str) -> tuple[str, str]:
     """How many trials, and which."""
-    controller = plan.controllers[label]
+    controller = without_seeds(plan.controllers[label])
     proposal = controller.ask(0)
     if proposal is None or not _is_known(plan):
         return "?", UNKNOWN

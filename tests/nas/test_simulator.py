@@ -210,7 +210,7 @@ def test_no_run_over_a_random_table_spends_more_than_its_budget(tmp_path, store)
         ({"budget": {"of_grid": 0.5}}, "budget.unit", "needs observations that say what they took in flops"),
         ({"budget": {"device_seconds": 0.5}}, "budget.device_seconds", "must pay for the first trial of grid, 2"),
         ({"methods": ["darts"]}, "methods.0", "chain"),
-        ({"space": {"mapping": {**MAPPING, "truth": None}}}, "space.mapping.truth", "is required"),
+        ({"space": {"mapping": {**MAPPING, "truth": None}}}, "space.mapping.truth", "must be a mapping, got null"),
     ],
 )
 def test_what_no_table_can_answer_is_refused(spec, fields, field, message):
