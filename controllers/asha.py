@@ -67,7 +67,11 @@ class Asha:
                     return self._ladder.promote(trial)
         tried = self._tried.union(trial.architecture for trial in pending if trial.architecture is not None)
         rng = np.random.default_rng((self.seed, number))
-        return self._ladder.start(SAMPLERS[self.sampler](self.space, rng, tried))
+        return self.start(SAMPLERS[self.sampler](self.space, rng, tried))
+
+    def start(self, architecture: Architecture) -> Proposal:
+        """A new candidate, on the lowest rung."""
+        return self._ladder.start(architecture)
 
     def tell(self, trial: Trial) -> None:
         assert trial.architecture is not None, "this method proposes architectures only"

@@ -73,6 +73,10 @@ class SuccessiveHalving:
                 return None
         raise AssertionError("a bracket ends with the tell of its last trial")
 
+    def start(self, architecture: Architecture) -> Proposal:
+        """A new candidate, on the lowest rung."""
+        return self._ladder.start(architecture)
+
     def tell(self, trial: Trial) -> None:
         assert trial.architecture is not None, "this method proposes architectures only"
         self._tried.add(trial.architecture)
@@ -94,7 +98,7 @@ class SuccessiveHalving:
     def _candidate(self, number: int, pending: Sequence[Trial]) -> Proposal:
         tried = self._tried.union(trial.architecture for trial in pending if trial.architecture is not None)
         rng = np.random.default_rng((self.seed, number))
-        return self._ladder.start(SAMPLERS[self.sampler](self.space, rng, tried))
+        return self.start(SAMPLERS[self.sampler](self.space, rng, tried))
 
     def _promotion(self, rung: int, begun: Sequence[Trial]) -> Proposal:
         gone_on = {trial.proposal.parent for trial in begun}

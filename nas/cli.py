@@ -78,7 +78,7 @@ def run(
     """Run a study on this machine, then compare its methods."""
     from nas.service import run_study
 
-    plan = _plan(spec, changes, workers)
+    plan = _plan(spec, changes, workers, db)
     if plan.spec.is_tabular:
         raise InvalidInput("a table is looked up, not trained: use `nas simulate`", field="space.family")
     if dry_run:
@@ -94,7 +94,7 @@ def simulate(
     """Run a study over a table of trained networks on a simulated clock, then compare its methods."""
     from nas.service import simulate_study
 
-    plan = _plan(spec, changes, workers)
+    plan = _plan(spec, changes, workers, db)
     if not plan.spec.is_tabular:
         raise InvalidInput("only a tabular space can be simulated: use `nas run`", field="space.family")
     if dry_run:
@@ -222,11 +222,15 @@ def check(db: Database = DEFAULT_DB) -> None:
         output.write(f"{store} is as it should be")
 
 
-def _plan(spec: Path, changes: Sequence[str] | None, workers: int | None) -> Plan:
+def _plan(file: Path, changes: Sequence[str] | None, workers: int | None, db: str) -> Plan:
     from nas.plan import Plan
     from nas.study_file import read_spec
 
-    return Plan(read_spec(spec, [*(changes or ()), *([] if workers is None else [f"resources.workers={workers}"])]))
+    spec = read_spec(file, [*(changes or ()), *([] if workers is None else [f"resources.workers={workers}"])])
+    if spec.starts_from_studies:
+        with open_store(db, create=False) as store:
+            spec = spec.with_starts(store)
+    return Plan(spec)
 
 
 def _dry_run(plan: Plan) -> int:

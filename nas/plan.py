@@ -14,10 +14,12 @@ from controllers import make_controller
 from controllers.controller import Controller
 from controllers.cost import Cost, Unit
 from controllers.grid import Grid
+from controllers.seeded import Seeded, without_seeds
 from controllers.seeds import derive_seed
 from nas.prices import Prices, TablePrices, TrainingPrices
 from nas.records import RunPlan
 from nas.spec import MAX_AMOUNT, MethodSpec, StudySpec
+from nas.start import first_architectures
 from nas.tariff import GUESSED_US_PER_FLOP, Throughput
 from search_spaces import make_space
 from search_spaces.architecture import Architecture
@@ -96,18 +98,23 @@ class Plan:
         """A fresh controller for the run of `method` with `seed`."""
         with _field(f"methods.{self.spec.methods.index(method)}"):
             policy_seed = derive_seed(self.spec.seed, seed, "policy")
-            return make_controller(
+            controller = make_controller(
                 method.method,
                 method.options,
                 space=self.space,
                 seed=policy_seed,
                 trial_epochs=self.spec.training.epochs,
             )
+            if method.start_from is None:
+                return controller
+            with _field("start_from"):
+                first = first_architectures(method.start_from, self.space, seed=policy_seed)
+            return Seeded(controller=controller, first=first)
 
     @cached_property
     def grid(self) -> Grid:
         """The grid that `of_grid` refers to: the study's own, or else every point of the space."""
-        for controller in self.controllers.values():
+        for controller in map(without_seeds, self.controllers.values()):
             if isinstance(controller, Grid):
                 return controller
         try:

@@ -55,7 +55,8 @@ def run_study(spec: StudySpec, store: Store, *, plan: Plan | None = None, watch:
         Interrupted: a signal stopped the driver; the study can be resumed.
         StoreError: the database or the files cannot be written; once that is mended, the study can be resumed.
     """
-    plan = plan or Plan(spec)
+    plan = plan or Plan(spec.with_starts(store))
+    spec = plan.spec
     name = _free_name(spec.name, store)
     # Names are unique in one database only; the files of two studies must never meet.
     files = spec.resources.storage.resolve() / f"{name}-{uuid4().hex[:8]}"
@@ -74,7 +75,8 @@ def simulate_study(
 
     Args, Returns, Raises: as `run_study`.
     """
-    plan = plan or Plan(spec)
+    plan = plan or Plan(spec.with_starts(store))
+    spec = plan.spec
     name = _free_name(spec.name, store)
     study_id = store.create_study(name, {**dump_spec(spec), "name": name}, plan.runs, _versions())
     with _interruptible(name):

@@ -204,6 +204,15 @@ def test_a_dry_run_speaks_the_unit_of_the_budget(nas, budget, facts):
     assert [fact for fact in facts if fact not in out] == []
 
 
+def test_a_dry_run_counts_brackets_and_candidates(nas):
+    """A bracket takes 9 + 3 * 2 + 6 = 21 epochs; a candidate of ASHA 1 + 2 / 3 + 6 / 9 = 7 / 3 on average."""
+    methods = "methods=[successive_halving, {method: asha, reduction_factor: 3}]"
+    changes = ["--set", methods, "--set", "budget={epochs: 84}", "--set", "training.epochs=9"]
+    out = " ".join(nas("run", "study.yaml", "--dry-run", *changes)[1].split())
+    assert "successive_halving 52 4.0 brackets of 9, 3 and 1 trials that reach 1, 3 and 9 epochs" in out
+    assert "asha 52 36 candidates, of which one in 3 goes on at 1, 3 and 9 epochs" in out
+
+
 def test_no_command_is_a_request_for_help(nas):
     code, out, _ = nas()
     assert code == 0
