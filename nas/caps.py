@@ -15,14 +15,12 @@ import pandas as pd
 from controllers.trial import Kind, Status
 from nas.comparison import Comparison
 from nas.merging import with_tasks
-from nas.records import Account
 from nas.scores import Score, by_task, compare_scores
 
 COLUMNS = (
     "run",
     "kind",
     "status",
-    "account",
     "finish_order",
     "depth",
     "inference_flops",
@@ -64,8 +62,8 @@ def under_caps(
         caps: in FLOPs per input.
     """
     runs = with_tasks(runs)
-    is_network = (trials["status"] == Status.COMPLETE) & (trials["kind"] != Kind.RELAXATION)
-    found = trials[is_network & (trials["account"] == Account.SEARCH)].dropna(subset=["val_accuracy"])
+    is_found = (trials["status"] == Status.COMPLETE) & ~trials["kind"].isin([Kind.RELAXATION, Kind.FINAL])
+    found = trials[is_found].dropna(subset=["val_accuracy", "inference_flops"])
     found = found.sort_values(["val_accuracy", "finish_order"], ascending=[False, True])  # of equals, the first
     return tuple(_under_cap(runs, found[found["inference_flops"] <= cap], comparison, cap) for cap in caps)
 

@@ -33,6 +33,9 @@ from nas.statistics.location import Array, Location, interquartile_mean_and_erro
 SMOOTHING = 0.5
 """Standard deviation of the noise, in standard errors of its task's mean: it vanishes as runs are added."""
 
+BLOCK = 2**15
+"""Numbers that are worked on at a time: as many as a processor's cache holds."""
+
 Strata = Sequence[Sequence[float]]
 """Numbers by task; no task is without any."""
 
@@ -83,8 +86,8 @@ def _estimate(strata: Strata, location: Location, bounds: tuple[float, float], r
     noise_N = np.concatenate([np.full(len(s), SMOOTHING * np.std(s, ddof=1) / np.sqrt(len(s))) for s in strata])
     if not noise_N.any():
         return Estimate(value=value, low=value, high=value)
-    index_RN, normal_RN = _draws(sizes, resampling)
-    value_R, error_R = location(x_N[index_RN] + normal_RN * noise_N, sizes)
+    blocks = [location(x_N[index_BN] + normal_BN * noise_N, sizes) for index_BN, normal_BN in _draws(sizes, resampling)]
+    value_R, error_R = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     if error > 0:
         seen_R = error_R > 0
@@ -99,8 +102,8 @@ def _estimate(strata: Strata, location: Location, bounds: tuple[float, float], r
 
 
 @lru_cache(maxsize=8)
-def _draws(sizes: tuple[int, ...], resampling: Resampling) -> tuple[NDArray[np.intp], Array]:
-    """Which number each resampled one repeats, and its noise in standard deviations: `[R, N]` each."""
+def _draws(sizes: tuple[int, ...], resampling: Resampling) -> list[tuple[NDArray[np.intp], Array]]:
+    """Which number each resampled one repeats, and its noise in standard deviations: blocks of `[R, N]` each."""
     rng = np.random.default_rng(resampling.seed)
     num = resampling.num(sum(sizes))
     starts = np.cumsum([0, *sizes[:-1]])
@@ -108,4 +111,6 @@ def _draws(sizes: tuple[int, ...], resampling: Resampling) -> tuple[NDArray[np.i
         [start + rng.integers(size, size=(num, size)) for start, size in zip(starts, sizes, strict=True)],
         axis=1,
     )
-    return index_RN, rng.standard_normal(index_RN.shape)
+    normal_RN = rng.standard_normal(index_RN.shape)
+    num_blocks = -(-index_RN.size // BLOCK)
+    return list(zip(np.array_split(index_RN, num_blocks), np.array_split(normal_RN, num_blocks), strict=True))
