@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -88,6 +88,8 @@ class Charge:
     cost: Cost
 
 
-def total(charges: Iterable[Charge]) -> Cost:
+def total(charges: Sequence[Charge]) -> Cost:
     """The sum of the charges."""
+    if len(charges) == 1:
+        return charges[0].cost
     return sum((charge.cost for charge in charges), Cost())

@@ -13,12 +13,13 @@ from pydantic.dataclasses import dataclass
 
 from controllers.trial import Proposal, Trial
 from search_spaces.architecture import Architecture, Option
-from search_spaces.compose import enumerate_space, trace
+from search_spaces.compose import answer, enumerate_space, trace
 from search_spaces.errors import InvalidArchitecture, InvalidInput, SearchExhausted
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
 MAX_POINTS = 100_000
+EVERYTHING = ("*",)
 
 
 class Order(StrEnum):
@@ -38,12 +39,12 @@ class Grid:
     """Trains `points()` one after the other. Combinations that are the same network are one point.
 
     Raises:
-        InvalidInput: a pattern names no decision, a default is no option, or there are too many combinations.
+        InvalidInput: a pattern names no decision, an answer is no option, or there are too many combinations.
     """
 
     space: SearchSpace = Field(repr=False)
     seed: int
-    over: tuple[str, ...] = Field(default=("*",), min_length=1)
+    over: tuple[str, ...] = Field(default=EVERYTHING, min_length=1)
     """Names or patterns (`*.op`) of the decisions to combine. All others take their default."""
     tied: bool = False
     """Decisions that match one pattern take the same answer, as one axis."""
@@ -51,10 +52,15 @@ class Grid:
     """`ascending` as enumerated, `shuffled` by the run's seed, or `coarse_to_fine`: ends, middles, quarters, ..."""
     defaults: Mapping[str, Option] = Field(default_factory=dict)
     """Answers of the other decisions by name or pattern, the first match counts; without one, the first option."""
+    listed: tuple[Mapping[str, Option], ...] = ()
+    """The points one by one, in place of combinations; decisions not named take their first option."""
 
     def __post_init__(self) -> None:
-        combinations = self._combinations()
-        self._check_names(combinations)
+        if self.listed:
+            combinations = self._read_listed()
+        else:
+            combinations = self._combinations()
+            self._check_names(combinations)
         points = list(dict.fromkeys(combinations))
         match self.order:
             case Order.SHUFFLED:
@@ -75,6 +81,14 @@ class Grid:
 
     def tell(self, trial: Trial) -> None:
         pass
+
+    def _read_listed(self) -> list[Architecture]:
+        if self.over != EVERYTHING or self.tied or self.defaults:
+            raise InvalidInput("stands in place of over, tied and defaults", field="listed")
+        try:
+            return [answer(self.space, decisions, partial=True) for decisions in self.listed]
+        except InvalidArchitecture as error:
+            raise InvalidInput(str(error), field="listed") from None
 
     def _combinations(self) -> list[Architecture]:
         enumeration = enumerate_space(self.space, self.over, tied=self.tied, defaults=self.defaults)

@@ -17,8 +17,8 @@ from pydantic.dataclasses import dataclass
 
 from controllers.policy import Allowed, LstmPolicy, everything, policy_flops
 from controllers.trial import Proposal, Trial
-from search_spaces.architecture import Option
-from search_spaces.compose import Decision, trace
+from search_spaces.architecture import Architecture, Option
+from search_spaces.compose import Decision, draw_allowed, trace
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
@@ -85,7 +85,9 @@ class Reinforce:
 
     def ask(self, number: int, pending: Sequence[Trial] = ()) -> Proposal:
         rng = np.random.default_rng((self.seed, number))
-        architecture, asked = trace(self.space, self._policy.chooser(rng, self._allowed(number)))
+        allowed = self._allowed(number)
+        architecture = draw_allowed(self.space, lambda: trace(self.space, self._policy.chooser(rng, allowed))[0])
+        asked = self._replay(architecture)
         option_counts = tuple(len(decision.options) for decision in asked)
         flops = policy_flops(self.num_units, self.num_layers, option_counts)
         return Proposal(architecture=architecture, controller_flops=flops)
@@ -104,16 +106,15 @@ class Reinforce:
 
     def _learn(self, trial: Trial, advantage: float) -> None:
         """Add the gradient of the trial's loss."""
-        asked = self._replay(trial)
+        assert trial.architecture is not None, "this method proposes architectures only"
+        asked = self._replay(trial.architecture)
         if not asked:
             return
         log_probabilities_T, entropies_T = self._policy.evaluate(asked, self._allowed(trial.number))
         loss = -advantage * log_probabilities_T.sum() - self.entropy_weight * entropies_T.sum()
         torch.autograd.backward(loss / self.batch)
 
-    def _replay(self, trial: Trial) -> tuple[Decision, ...]:
-        architecture = trial.architecture
-        assert architecture is not None, "this method proposes architectures only"
+    def _replay(self, architecture: Architecture) -> tuple[Decision, ...]:
         return trace(self.space, lambda name, _: architecture.decisions[name])[1]
 
     def _allowed(self, number: int) -> Allowed:

@@ -64,6 +64,8 @@ class Proposal:
     """Whether the study's scheduler may stop the trial early."""
     controller_flops: int = 0
     """What proposing this and learning from it costs the controller itself."""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What proposing found out and telling will need, in JSON types. Stored with the trial, so that a replay has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +91,9 @@ class Measurement:
     metrics: Mapping[str, float]
     charges: tuple[Charge, ...]
     epochs: int
-    num_parameters: int
-    inference_flops: int
+    num_parameters: int | None
+    """None where a table does not say, as is `inference_flops`."""
+    inference_flops: int | None
     """FLOPs of the forward pass of one input."""
     profile: tuple[float, ...] = ()
     """A relaxation's weight per level at the end of its training."""

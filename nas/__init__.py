@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nas.comparison import compare
     from nas.plan import Plan
-    from nas.service import resume_study, run_study
+    from nas.service import resume_study, run_study, simulate_study
     from nas.spec import StudySpec, parse_spec
     from nas.store import Store, open_store
     from nas.study_file import read_spec
@@ -37,6 +37,7 @@ __all__ = [
     "read_spec",
     "resume_study",
     "run_study",
+    "simulate_study",
 ]
 
 HOMES = {
@@ -49,6 +50,7 @@ HOMES = {
     "read_spec": "nas.study_file",
     "resume_study": "nas.service",
     "run_study": "nas.service",
+    "simulate_study": "nas.service",
 }
 """Where the public names live."""
 

@@ -25,6 +25,8 @@ from nas.store import Store, open_store, upgrade_store
 from search_spaces.errors import Interrupted, InvalidInput, NasError, StoreError
 
 if TYPE_CHECKING:
+    from nas.plan import Plan
+    from nas.simulator import Simulation
     from nas.study import Study
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -43,6 +45,11 @@ Database = Annotated[
 ]
 Formatted = Annotated[Format, typer.Option("--format", "-f", help="How to write the result.")]
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name or id of a study.")]
+Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="The study file, YAML.")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a field: training.epochs=5.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check and price the study; store nothing.")]
 Workers = Annotated[int | None, typer.Option(help="Trials at a time: resources.workers of the study.")]
 
 DEFAULT_DB = "sqlite:///nas.db"
@@ -66,28 +73,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 @app.command()
 def run(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="The study file, YAML.")],
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a field: training.epochs=5.")
-    ] = None,
-    workers: Workers = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and price the study; store nothing.")] = False,
-    db: Database = DEFAULT_DB,
+    spec: Spec, changes: Changes = None, workers: Workers = None, dry_run: DryRun = False, db: Database = DEFAULT_DB
 ) -> int:
     """Run a study on this machine, then compare its methods."""
-    from nas.plan import Plan
     from nas.service import run_study
-    from nas.study_file import read_spec
 
-    overrides = [*(changes or ()), *([] if workers is None else [f"resources.workers={workers}"])]
-    plan = Plan(read_spec(spec, overrides))
+    plan = _plan(spec, changes, workers, db)
+    if plan.spec.is_tabular:
+        raise InvalidInput("a table is looked up, not trained: use `nas simulate`", field="space.family")
     if dry_run:
-        from nas.dry_run import dry_run_tables
-
-        output.write(*dry_run_tables(plan))
-        return 0
+        return _dry_run(plan)
     with open_store(db) as store:
         return _watched(store, lambda watch: run_study(plan.spec, store, plan=plan, watch=watch))
+
+
+@app.command()
+def simulate(
+    spec: Spec, changes: Changes = None, workers: Workers = None, dry_run: DryRun = False, db: Database = DEFAULT_DB
+) -> int:
+    """Run a study over a table of trained networks on a simulated clock, then compare its methods."""
+    from nas.service import simulate_study
+
+    plan = _plan(spec, changes, workers, db)
+    if not plan.spec.is_tabular:
+        raise InvalidInput("only a tabular space can be simulated: use `nas run`", field="space.family")
+    if dry_run:
+        return _dry_run(plan)
+    with open_store(db) as store:
+        return _watched(store, lambda watch: simulate_study(plan.spec, store, plan=plan, watch=watch))
 
 
 @app.command()
@@ -217,7 +230,25 @@ def check(db: Database = DEFAULT_DB) -> None:
         output.write(f"{store} is as it should be")
 
 
-def _watched(store: Store, work: Callable[[Callable[[Study], None]], str]) -> int:
+def _plan(file: Path, changes: Sequence[str] | None, workers: int | None, db: str) -> Plan:
+    from nas.plan import Plan
+    from nas.study_file import read_spec
+
+    spec = read_spec(file, [*(changes or ()), *([] if workers is None else [f"resources.workers={workers}"])])
+    if spec.starts_from_studies:
+        with open_store(db, create=False) as store:
+            spec = spec.with_starts(store)
+    return Plan(spec)
+
+
+def _dry_run(plan: Plan) -> int:
+    from nas.dry_run import dry_run_tables
+
+    output.write(*dry_run_tables(plan))
+    return 0
+
+
+def _watched(store: Store, work: Callable[[Callable[[Study | Simulation], None]], str]) -> int:
     """Run a study under a progress display, then compare its methods; the exit code."""
     from nas.progress import Progress
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from nas.records import ArtifactSaved, EpochsReported, Record, StudyChanged, Stu
 from nas.run import Run
 from nas.store import Store
 from nas.study import Study
+from search_spaces.errors import StoreError
 from workers import flight
 from workers.job import Job, Outcome
 
@@ -70,8 +72,15 @@ class Driver:
         reported = (EpochsReported(run=run, number=number, epochs=tuple(epochs)),) if epochs else ()
         self._conclude(run, number, *reported)
 
-    def lose(self, run: int, number: int, reason: str) -> None:
-        """A worker died. What it had spent is in the trial's folder; if the watchdog ended it, so is the reason."""
+    def lose(self, run: int, number: int, reason: str, *, storage_failed: bool = False) -> None:
+        """A worker died. What it had spent is in the trial's folder; if the watchdog ended it, so is the reason.
+
+        Raises:
+            StoreError: its storage failed, and retries are used up. That is no trial's fault, so none fails for it.
+        """
+        retries = self.study.plan.spec.limits.retries
+        if storage_failed and self.study.runs[run].attempts.get(number, 0) >= retries:
+            raise StoreError(f"trial {number} of run {run} cannot keep its files in {self.files}: {reason}")
         folder = self._folder(run, number)
         spent = flight.read_charges(folder / flight.PROGRESS)
         kept = flight.read_charges(folder / flight.KEPT)
@@ -80,8 +89,9 @@ class Driver:
         self._conclude(run, number)
 
     def interrupt(self) -> None:
-        """The driver stops before the study is done."""
-        self._store(StudyChanged(status=StudyStatus.INTERRUPTED))
+        """The driver stops before the study is done, perhaps because nothing can be stored any more."""
+        with suppress(StoreError):
+            self._store(StudyChanged(status=StudyStatus.INTERRUPTED))
 
     def _job(self, run: int, trial: Trial) -> Job:
         plan, limits, parent = self.study.plan, self.study.plan.spec.limits, trial.proposal.parent
@@ -123,8 +133,8 @@ class Driver:
     def _sweep(self) -> None:
         """Delete what a driver that died had stored as finished but not yet deleted."""
         for run in self.study.runs:
-            for number in run.trials:
-                self._discard(run, number)
+            for folder in (self.files / f"{run.plan.index:03d}").glob("*"):
+                self._discard(run, int(folder.name))
 
     def _store(self, *before: Record, after: Sequence[Record] = ()) -> None:
         records = (*before, *self.study.drain(), *after)

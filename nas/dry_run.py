@@ -11,11 +11,13 @@ from rich.text import Text
 from controllers.cost import Cost, Unit
 from controllers.grid import Grid
 from controllers.one_shot import OneShot
+from controllers.seeded import without_seeds
 from controllers.trial import AS_LONG_AS_PAID, Kind, Proposal
 from nas.output import table
 from nas.plan import Plan
 from nas.quantities import amount, flops, number, percent
 from nas.tables import facts_table
+from nas.tariff import GUESSED_US_PER_FLOP, Throughput
 from search_spaces.errors import InvalidInput, TrialFailed
 
 UNKNOWN = "unknown before a trial has been measured"
@@ -35,22 +37,27 @@ def dry_run_tables(plan: Plan) -> Iterator[Table | Text]:
 
 
 def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
-    spec, shape = plan.spec, plan.pricer.shape
-    sides = "x".join(str(side) for side in shape.input_shape)
-    examples = f"{number(shape.num_train)} training and {number(shape.num_validation)} validation examples"
-    yield "task", f"{spec.task['name']}: {examples} of {sides}"
+    spec, shape = plan.spec, plan.shape
+    if shape is not None:
+        sides = "x".join(str(side) for side in shape.input_shape)
+        examples = f"{number(shape.num_train)} training and {number(shape.num_validation)} validation examples"
+        yield "task", f"{spec.task['name']}: {examples} of {sides}"
     yield "space", f"{spec.space['family']}: {plan.space_size()} architectures"
     yield "runs", f"{len(plan.runs)}: {len(spec.methods)} methods, {len(spec.seeds)} seeds each"
-    yield "at a time", f"{spec.resources.workers} trials"
+    yield (
+        "at a time",
+        f"{spec.resources.workers} trials{' of each run, on a simulated clock' if spec.is_tabular else ''}",
+    )
     yield "budget", f"{_in_unit(plan, plan.budget)} per run, {_in_unit(plan, plan.budget * len(plan.runs))} in all"
     yield "whole grid", _grid(plan)
     yield "typical trial", f"{_price(plan, plan.typical_trial)} for {spec.training.epochs} epochs"
     final, num_epochs = plan.typical_final, plan.final_training.epochs
-    yield "final protocol", f"about {flops(final.flops)} per run for {num_epochs} epochs, on a separate account"
+    if not spec.is_tabular:
+        yield "final protocol", f"about {flops(final.flops)} per run for {num_epochs} epochs, on a separate account"
 
 
 def _grid(plan: Plan) -> str:
-    has_grid = any(isinstance(controller, Grid) for controller in plan.controllers.values())
+    has_grid = any(isinstance(without_seeds(controller), Grid) for controller in plan.controllers.values())
     if not (has_grid or plan.spec.budget.of_grid or plan.space_size().exact):
         return "too large to be priced"
     try:
@@ -58,22 +65,22 @@ def _grid(plan: Plan) -> str:
     except InvalidInput as error:
         return error.message
     text = f"{number(len(plan.grid.points()))} points, {_price(plan, cost)}"
-    if plan.unit is Unit.DEVICE_SECONDS:
+    if not _is_known(plan):
         return text
     return f"{text}; a run's budget is {percent(plan.budget / cost.atoms(plan.unit))} % of it"
 
 
 def _estimate(plan: Plan, label: str) -> tuple[str, str]:
     """How many trials, and which."""
-    controller = plan.controllers[label]
+    controller = without_seeds(plan.controllers[label])
     proposal = controller.ask(0)
-    if proposal is None or plan.unit is Unit.DEVICE_SECONDS:
+    if proposal is None or not _is_known(plan):
         return "?", UNKNOWN
     if proposal.epochs == AS_LONG_AS_PAID and proposal.kind is Kind.ARCHITECTURE:
         return "1", f"one network for {number(_affordable_epochs(plan, proposal))} epochs"
     if isinstance(controller, Grid):
         points = controller.points()
-        prices = accumulate(plan.trial_cost(point).atoms(plan.unit) for point in points)
+        prices = accumulate(plan.prices.trial_cost(point).atoms(plan.unit) for point in points)
         num_paid = sum(price <= plan.budget for price in prices)
         return number(num_paid), f"the first {num_paid} of {len(points)} grid points"
     share = proposal.budget_share or 1.0
@@ -86,22 +93,21 @@ def _estimate(plan: Plan, label: str) -> tuple[str, str]:
     return f"{num:,.1f}" if num < 10 else f"{num:,.0f}", "of typical cost; networks tried before cost nothing"
 
 
+def _is_known(plan: Plan) -> bool:
+    """Whether a price in the budget's unit can be known beforehand."""
+    return plan.unit is not Unit.DEVICE_SECONDS or plan.spec.is_tabular
+
+
 def _affordable_epochs(plan: Plan, proposal: Proposal) -> int:
-    epoch = plan.epoch_cost(proposal)
-    match plan.unit:
-        case Unit.FLOPS:
-            return plan.budget // epoch.flops
-        case Unit.TRIALS:
-            return plan.budget * plan.spec.training.epochs
-        case _:
-            return plan.budget
+    return plan.prices.tariff(proposal, Throughput(GUESSED_US_PER_FLOP)).affordable(plan.budget)
 
 
 def _price(plan: Plan, cost: Cost) -> str:
     """FLOPs, beside the amount in the budget's unit where that is another one that can be known beforehand."""
-    if plan.unit in (Unit.FLOPS, Unit.DEVICE_SECONDS):
+    if plan.unit is Unit.FLOPS or not _is_known(plan):
         return flops(cost.flops)
-    return f"{_in_unit(plan, cost.atoms(plan.unit))} ({flops(cost.flops)})"
+    in_flops = f" ({flops(cost.flops)})" if cost.flops else ""
+    return f"{_in_unit(plan, cost.atoms(plan.unit))}{in_flops}"
 
 
 def _in_unit(plan: Plan, atoms: int) -> str:

@@ -15,6 +15,7 @@ class Ledger:
         self.budget = budget
         self.spent = 0
         self._reserved: dict[int, int] = {}
+        self._held = 0
 
     @property
     def free(self) -> int:
@@ -24,14 +25,14 @@ class Ledger:
     @property
     def committed(self) -> int:
         """What is spent or reserved."""
-        return self.spent + sum(self._reserved.values())
+        return self.spent + self._held
 
     def reservation(self, number: int) -> int:
         """What trial `number` has reserved."""
         return self._reserved[number]
 
     def reserve(self, number: int, amount: int) -> None:
-        """Set `amount` aside for trial `number`.
+        """Set `amount` aside for trial `number`, which holds nothing yet.
 
         Raises:
             BudgetExceeded: there is not that much.
@@ -39,6 +40,7 @@ class Ledger:
         if amount > self.free:
             raise BudgetExceeded(f"trial {number} reserves {amount}, but only {self.free} of {self.budget} are free")
         self._reserved[number] = amount
+        self._held += amount
 
     def charge(self, amount: int) -> None:
         """Spend from what is free, outside any reservation.
@@ -50,12 +52,18 @@ class Ledger:
             raise BudgetExceeded(f"a charge of {amount} exceeds the {self.free} of {self.budget} that are free")
         self.spent += amount
 
-    def settle(self, number: int, amount: int) -> int:
+    def release(self, number: int) -> None:
+        """Free all that trial `number` has reserved."""
+        self._held -= self._reserved.pop(number)
+
+    def settle(self, number: int, amount: int) -> None:
         """Spend `amount` for trial `number` and free the rest of its reservation.
 
-        Returns:
-            The overshoot: what exceeds the reservation, which is not charged here.
+        Raises:
+            BudgetExceeded: it is more than the trial reserved.
         """
-        reserved = self._reserved.pop(number)
-        self.spent += min(amount, reserved)
-        return max(amount - reserved, 0)
+        reserved = self._reserved[number]
+        if amount > reserved:
+            raise BudgetExceeded(f"trial {number} spent {amount}, but reserved {reserved}")
+        self.release(number)
+        self.spent += amount

@@ -12,6 +12,9 @@ class Log:
         self._next_order = next_order
         self._records: list[Record] = []
 
+    def __len__(self) -> int:
+        return len(self._records)
+
     def write(self, record: Record) -> None:
         """Add one record."""
         self._records.append(record)

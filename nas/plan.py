@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,18 +14,22 @@ from controllers import make_controller
 from controllers.controller import Controller
 from controllers.cost import Cost, Unit
 from controllers.grid import Grid
+from controllers.seeded import Seeded, without_seeds
 from controllers.seeds import derive_seed
-from controllers.trial import Kind, Proposal
+from nas.prices import Prices, TablePrices, TrainingPrices
 from nas.records import RunPlan
 from nas.spec import MAX_AMOUNT, MethodSpec, StudySpec
-from nas.tariff import GUESSED_US_PER_FLOP, Throughput, tariff
+from nas.start import first_architectures
+from nas.tariff import GUESSED_US_PER_FLOP, Throughput
 from search_spaces import make_space
 from search_spaces.architecture import Architecture
 from search_spaces.compose import Size, sample, size
 from search_spaces.errors import InvalidInput, SearchExhausted, TrialFailed
+from search_spaces.tabular import Tabular
 from search_spaces.values import dump, read
+from workers.lookup import Lookup
 from workers.pricing import DataShape, Pricer
-from workers.tasks import make_task
+from workers.tasks import SearchData, make_task
 from workers.training import Training
 
 FINAL_EPOCHS_FACTOR = 3
@@ -45,16 +48,17 @@ class Plan:
     def __init__(self, spec: StudySpec) -> None:
         self.spec = spec
         _check_storage(spec.resources.storage)
-        with _field("task"):
-            data = make_task(spec.task).load()
-        with _field("space"):
-            self.space = make_space(spec.space, input_shape=data.input_shape, num_classes=data.num_classes)
+        self.unit = _unit(spec)
         with _field("final.training"):
             self.final_training = _final_training(spec)
-        shape = DataShape(input_shape=data.input_shape, num_train=len(data.train), num_validation=len(data.validation))
-        self.pricer = Pricer(self.space, shape, time_limit_s=spec.limits.trial_seconds)
+        with _field("task"):
+            data = make_task(spec.task).load() if spec.task else None
+        with _field("space"):
+            of_task = (data.input_shape, data.num_classes) if data else ((), 0)
+            self.space = make_space(spec.space, input_shape=of_task[0], num_classes=of_task[1])
+        self.shape = None if data is None else _shape(data)
+        self.prices = self._prices()
         self.controllers = {method.label: self.make_controller(method, spec.seeds[0]) for method in spec.methods}
-        self.unit = _unit(spec)
         self.budget = self._budget()
         self.runs = tuple(
             RunPlan(
@@ -71,33 +75,40 @@ class Plan:
         for method in spec.methods:
             self._check_first_trial(method)
 
+    def _prices(self) -> Prices:
+        if self.shape is not None:
+            return TrainingPrices(
+                unit=self.unit,
+                pricer=Pricer(self.space, self.shape, time_limit_s=self.spec.limits.trial_seconds),
+                training=self.spec.training,
+                final_training=self.final_training,
+            )
+        assert isinstance(self.space, Tabular), "all other spaces need a task, as the spec sees to"
+        lookup = Lookup(space=self.space)
+        epochs = self.spec.training.epochs
+        if epochs not in lookup.fidelities:
+            allowed = " or ".join(map(str, lookup.fidelities))
+            raise InvalidInput(f"must be {allowed}, what the table knows, got {epochs}", field="training.epochs")
+        if not lookup.knows(self.unit):
+            name = "unit" if self.spec.budget.of_grid is not None else self.unit
+            raise InvalidInput(f"needs observations that say what they took in {self.unit}", field=f"budget.{name}")
+        return TablePrices(unit=self.unit, lookup=lookup, epochs=epochs)
+
     def make_controller(self, method: MethodSpec, seed: int) -> Controller:
         """A fresh controller for the run of `method` with `seed`."""
         with _field(f"methods.{self.spec.methods.index(method)}"):
             policy_seed = derive_seed(self.spec.seed, seed, "policy")
-            return make_controller(method.method, method.options, space=self.space, seed=policy_seed)
-
-    def epoch_cost(self, proposal: Proposal) -> Cost:
-        """Cost of one epoch of a search trial, without the controller's own.
-
-        Raises:
-            TrialFailed: the network cannot be built or run.
-        """
-        return self.pricer.epoch_cost(proposal, self.spec.training)
-
-    def trial_cost(self, architecture: Architecture) -> Cost:
-        """Cost of one ordinary trial.
-
-        Raises:
-            TrialFailed: the network cannot be built or run.
-        """
-        epoch = self.epoch_cost(Proposal(architecture=architecture))
-        return replace(epoch * self.spec.training.epochs, trials=1)
+            controller = make_controller(method.method, method.options, space=self.space, seed=policy_seed)
+            if method.start_from is None:
+                return controller
+            with _field("start_from"):
+                first = first_architectures(method.start_from, self.space, seed=policy_seed)
+            return Seeded(controller=controller, first=first)
 
     @cached_property
     def grid(self) -> Grid:
         """The grid that `of_grid` refers to: the study's own, or else every point of the space."""
-        for controller in self.controllers.values():
+        for controller in map(without_seeds, self.controllers.values()):
             if isinstance(controller, Grid):
                 return controller
         try:
@@ -113,7 +124,7 @@ class Plan:
             InvalidInput: a point cannot be priced.
         """
         try:
-            return sum((self.trial_cost(point) for point in self.grid.points()), Cost())
+            return sum((self.prices.trial_cost(point) for point in self.grid.points()), Cost())
         except TrialFailed as error:
             raise InvalidInput(f"cannot price the grid: {error}", field="budget.of_grid") from None
 
@@ -124,8 +135,7 @@ class Plan:
         Raises:
             TrialFailed: a network cannot be built or run.
         """
-        flops = sum(self.trial_cost(probe).flops for probe in self._probes) // NUM_PROBES
-        return Cost(flops=flops, epochs=self.spec.training.epochs, trials=1)
+        return self._mean(self.prices.trial_cost)
 
     @cached_property
     def typical_final(self) -> Cost:
@@ -134,10 +144,11 @@ class Plan:
         Raises:
             TrialFailed: a network cannot be built or run.
         """
-        training = self.final_training
-        proposals = [Proposal(kind=Kind.FINAL, architecture=probe) for probe in self._probes]
-        flops = sum(self.pricer.epoch_cost(proposal, training).flops for proposal in proposals) // NUM_PROBES
-        return Cost(flops=flops * training.epochs, epochs=training.epochs, trials=1)
+        return self._mean(self.prices.final_cost)
+
+    def _mean(self, cost: Callable[[Architecture], Cost]) -> Cost:
+        costs = [cost(probe) for probe in self._probes]
+        return Cost(**{name: sum(getattr(one, name) for one in costs) // NUM_PROBES for name in vars(costs[0])})
 
     @cached_property
     def _probes(self) -> tuple[Architecture, ...]:
@@ -159,7 +170,7 @@ class Plan:
 
     def _check_first_trial(self, method: MethodSpec) -> None:
         """Refuse a budget that does not pay for the first thing that the method asks for."""
-        if self.unit is Unit.DEVICE_SECONDS:
+        if self.unit is Unit.DEVICE_SECONDS and self.shape is not None:
             return  # nobody knows yet how fast the workers are
         try:
             proposal = self.controllers[method.label].ask(0)
@@ -168,16 +179,9 @@ class Plan:
         if proposal is None:
             return
         try:
-            epoch = self.epoch_cost(proposal)
+            costs = self.prices.tariff(proposal, Throughput(GUESSED_US_PER_FLOP))
         except TrialFailed:
             return  # that is data: the run will record it
-        costs = tariff(
-            self.unit,
-            epoch=epoch,
-            controller_flops=proposal.controller_flops,
-            epochs_per_trial=self.spec.training.epochs,
-            throughput=Throughput(GUESSED_US_PER_FLOP),
-        )
         needed = costs.price(proposal.min_epochs or proposal.epochs or self.spec.training.epochs)
         available = int((proposal.budget_share or 1.0) * self.budget)
         if needed > available:
@@ -187,6 +191,10 @@ class Plan:
                 f"got {available / self.unit.atoms:.4g}",
                 field=f"budget.{name}",
             )
+
+
+def _shape(data: SearchData) -> DataShape:
+    return DataShape(input_shape=data.input_shape, num_train=len(data.train), num_validation=len(data.validation))
 
 
 def _unit(spec: StudySpec) -> Unit:

@@ -23,6 +23,7 @@ from rich.text import Text
 from nas.quantities import number, percent, seconds
 from nas.records import Phase
 from nas.run import Run
+from nas.simulator import Simulation
 from nas.study import Study
 
 FRAMES_PER_SECOND = 1
@@ -38,11 +39,11 @@ class Progress:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, markup=False, highlight=False)
-        self._study: Study | None = None
+        self._study: Study | Simulation | None = None
         self._started = time.monotonic()
         self._stack = ExitStack()
 
-    def watch(self, study: Study) -> None:
+    def watch(self, study: Study | Simulation) -> None:
         """The study has changed."""
         self._study = study
 
@@ -72,6 +73,8 @@ class Progress:
     def _table(self) -> RenderableType:
         if self._study is None:
             return Text(f"starting workers, {seconds(self._elapsed())}")
+        if isinstance(self._study, Simulation):
+            return Text(line(self._study, self._elapsed()), style="bold")
         return screen(self._study, self._elapsed(), height=self.console.height)
 
     def _elapsed(self) -> int:
@@ -100,8 +103,15 @@ class Ticker:
             self._function()
 
 
-def line(study: Study, elapsed_s: float) -> str:
+def line(study: Study | Simulation, elapsed_s: float) -> str:
     """The study in one line."""
+    if isinstance(study, Simulation):
+        done, trials = study.num_runs_done, study.num_trials_done
+        rate = f" ({trials / elapsed_s:,.0f}/s)" if elapsed_s else ""
+        return (
+            f"{study.plan.spec.name}: {seconds(elapsed_s)}, {done} of {len(study.plan.runs)} runs simulated, "
+            f"{trials:,} trials{rate}"
+        )
     return f"{_heading(study, elapsed_s)}, runs: {_phases(study.runs)}"
 
 
@@ -137,7 +147,7 @@ def _cells(run: Run) -> Sequence[Text | str]:
         percent(spent / budget),
         percent(choice.score if choice else None),
         number(choice.architecture.depth if choice and choice.architecture else None),
-        str(len(run.trials) - len(run.pending)),
+        str(run.num_trials - len(run.pending)),
         Text(f"{run.phase}, {len(run.pending)} running" if run.pending else run.phase, style=style),
     )
 
@@ -145,7 +155,7 @@ def _cells(run: Run) -> Sequence[Text | str]:
 def _heading(study: Study, elapsed_s: float) -> str:
     runs = study.runs
     spent = sum(run.ledger.spent for run in runs) / max(sum(run.ledger.budget for run in runs), 1)
-    trials = sum(len(run.trials) - len(run.pending) for run in runs)
+    trials = sum(run.num_trials - len(run.pending) for run in runs)
     return (
         f"{study.plan.spec.name}: {seconds(elapsed_s)}, {percent(spent)} % of all budgets spent, {trials} trials done"
     )

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from controllers.cost import Charge, ChargeKind, Cost, Unit, total
-from controllers.trial import Kind, Proposal, Trial
+from controllers.trial import Proposal, Trial
 from nas import quantities
 from nas.ledger import Ledger
 from nas.plan import Plan
 from nas.records import Account, RunPlan
 from nas.settlement import bill, cap
-from nas.tariff import Tariff, Throughput, tariff
+from nas.tariff import Tariff, Throughput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,27 +97,35 @@ class Purse:
         self.ledger.charge(amount)
         return (own,) if proposal.controller_flops else ()
 
-    def pay_loss(self, trial: Trial, lost: Charge) -> bool:
-        """Pay for an attempt that was lost, outside the trial's reservation; False if there is too little."""
-        amount = lost.cost.atoms(self.plan.unit) if Account.of(trial) is Account.SEARCH else 0
-        if amount > self.ledger.free:
-            return False
+    def pay_loss(self, trial: Trial, lost: Charge, kept: Cost) -> Grant | None:
+        """Pay for an attempt that was lost: out of what is free, else out of the trial's own reservation.
+
+        Returns:
+            The grant for the next attempt, which goes on from what is `kept`: shortened if the reservation had to pay;
+            None if the trial cannot be shortened that far.
+        """
+        if Account.of(trial) is not Account.SEARCH:
+            return Grant(epochs=trial.epochs, reserved=0)
+        amount, reserved = lost.cost.atoms(self.plan.unit), self.ledger.reservation(trial.number)
+        if amount <= self.ledger.free:
+            self.ledger.charge(amount)
+            return Grant(epochs=trial.epochs, reserved=reserved)
+        costs = self._tariff(trial.proposal)
+        epochs = min(trial.epochs, costs.affordable(self.ledger.free + reserved - amount))
+        if epochs < max(trial.proposal.min_epochs or trial.epochs, kept.epochs):
+            return None
+        self.ledger.release(trial.number)
         self.ledger.charge(amount)
-        return True
+        shortened = Grant(epochs=epochs, reserved=costs.price(epochs))
+        self.ledger.reserve(trial.number, shortened.reserved)
+        return shortened
 
     def under_way(self, trial: Trial, spent: Cost) -> Cost:
         """The epoch in which a worker died, charged whole: nobody knows how far it got."""
         if spent.epochs >= trial.epochs:
             return Cost()
-        training = self.study.final_training if trial.proposal.kind is Kind.FINAL else self.study.spec.training
-        epoch = self.study.pricer.epoch_cost(trial.proposal, training)
+        epoch = self.study.prices.epoch_cost(trial)
         return replace(epoch, device_us=self.throughput.predict_us(epoch.flops))
 
     def _tariff(self, proposal: Proposal) -> Tariff:
-        return tariff(
-            self.plan.unit,
-            epoch=self.study.epoch_cost(proposal),
-            controller_flops=proposal.controller_flops,
-            epochs_per_trial=self.study.spec.training.epochs,
-            throughput=self.throughput,
-        )
+        return self.study.prices.tariff(proposal, self.throughput)

@@ -82,6 +82,8 @@ class TrialStarted:
     reserved: int
     """In the atoms of the run's unit."""
     account: Account
+    clock_us: int | None = None
+    """Simulated time since the run began, in microseconds; None on real workers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +97,15 @@ class EpochsReported:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialLost:
-    """The worker died. The trial keeps its reservation and is tried again."""
+    """The worker died. The trial is tried again."""
 
     run: int
     number: int
     attempt: int
     """The attempt that was lost, 0 for the first."""
+    epochs: int
+    """What the next attempt is granted, as is `reserved`: less than before if nothing else could pay for the loss."""
+    reserved: int
     charges: tuple[Charge, ...]
     account: Account
     reason: str
@@ -117,6 +122,8 @@ class TrialFinished:
     account: Account
     order: int
     """Position among all trials that the study finished."""
+    clock_us: int | None = None
+    """As in `TrialStarted`."""
     reused_from: int | None = None
     """Number of the trial of the same run whose measurement this one shares."""
 
@@ -197,6 +204,10 @@ class StoredTrial:
     """Everything it reported, in the order of the epochs."""
     order: int | None
     """Position among all trials that the study finished; None while RUNNING."""
+    started_us: int | None = None
+    """When it started on the simulated clock."""
+    finished_us: int | None = None
+    """When it finished on the simulated clock."""
     reused_from: int | None
 
 

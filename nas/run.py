@@ -53,11 +53,14 @@ class Run:
         self.phase = Phase.SEARCHING
         self.stop_reason = ""
         self.choice: Trial | None = None
-        self.trials: dict[int, Trial] = {}
+        self.num_trials = 0
         self.pending: dict[int, Trial] = {}
         self.attempts: dict[int, int] = {}
         self._to_retry: list[int] = []
-        self._measured: dict[str, int] = {}
+        self.clock_us: int | None = None
+        """Simulated time since the run began; None on real workers."""
+        self._measured: dict[str, Trial] = {}
+        self._has_continued = False
         self._idle = 0
 
     @property
@@ -78,12 +81,12 @@ class Run:
     def propose(self) -> Trial | None:
         """The next trial to hand to a worker; None while there is none, or when the run is done."""
         if self._to_retry:
-            return self.trials[self._to_retry.pop(0)]
+            return self.pending[self._to_retry.pop(0)]
         trial = None
         while trial is None and not self.done:
-            before = (self.phase, len(self.trials))
+            before = (self.phase, self.num_trials)
             trial = self._next()
-            if before == (self.phase, len(self.trials)):
+            if before == (self.phase, self.num_trials):
                 break  # only a pending trial can bring this run forward
         return trial
 
@@ -104,24 +107,30 @@ class Run:
     ) -> None:
         """The worker of trial `number` died after spending `spent`, of which a checkpoint keeps `kept`.
 
-        The epoch under way is charged whole, since nobody knows how far it got. The trial is tried again, with its
-        reservation untouched, unless it is `hopeless`, or its retries or the run's free budget are used up.
+        The epoch under way is charged whole, since nobody knows how far it got. The trial is tried again unless it is
+        `hopeless`, its retries are used up, or the budget pays for no other attempt. It is shortened, if its proposal
+        allows that, where only its own reservation can pay for the loss.
         """
         trial, attempt = self.pending[number], self.attempts.get(number, 0)
         under_way = self.purse.under_way(trial, total(spent))
         lost = Charge(kind=ChargeKind.LOST, cost=total(spent) - total(kept) + under_way)
-        if hopeless or attempt >= self.study.spec.limits.retries or not self.purse.pay_loss(trial, lost):
+        gives_up = hopeless or attempt >= self.study.spec.limits.retries
+        grant = None if gives_up else self.purse.pay_loss(trial, lost, total(kept))
+        if grant is None:
             reason = reason if hopeless else f"worker died {attempt + 1} times: {reason}"
             charges = (*spent, Charge(kind=ChargeKind.LOST, cost=under_way))
             self.finish(number, Failure(reason=reason, charges=charges))
             return
         self.attempts[number] = attempt + 1
+        self.pending[number] = replace(trial, epochs=grant.epochs)
         self._to_retry.append(number)
         self.log.write(
             TrialLost(
                 run=self.plan.index,
                 number=number,
                 attempt=attempt,
+                epochs=grant.epochs,
+                reserved=grant.reserved,
                 charges=(lost,),
                 account=Account.of(trial),
                 reason=reason,
@@ -132,8 +141,8 @@ class Run:
         """Become the run that was stored, by telling the controller what it had been told, in the same order."""
         self.ledger.spent = stored.paid.get(Account.SEARCH, Cost()).atoms(self.plan.unit)
         finished = [one for one in stored.trials if one.order is not None]
+        self.num_trials = len(stored.trials)
         for one in stored.trials:
-            self.trials[one.trial.number] = one.trial
             if one.order is None:
                 self._restore_pending(one)
         for one in sorted(finished, key=lambda one: one.order or 0):
@@ -160,16 +169,18 @@ class Run:
             self._end_search(f"the last {self._idle} proposals were repeats or failed")
             return None
         try:
-            proposal = self.controller.ask(len(self.trials), tuple(self.pending.values()))
+            proposal = self.controller.ask(self.num_trials, tuple(self.pending.values()))
         except SearchExhausted as error:
             self._end_search(str(error))
             return None
         if proposal is None:
             self._end_search("the controller waits, but no trial is running")
             return None
-        if proposal.architecture is not None and self.study.spec.reuse and identity(proposal) in self._measured:
-            self._answer_from(self._measured[identity(proposal)], proposal)
-            return None
+        if self.study.spec.reuse and proposal.architecture is not None:
+            known = self._measured.get(identity(proposal))
+            if known is not None:
+                self._answer_from(known, proposal)
+                return None
         try:
             granted = self.purse.grant(proposal)
         except TrialFailed as error:
@@ -182,7 +193,7 @@ class Run:
 
     def _continue(self) -> Trial | None:
         assert self.choice is not None
-        if any(trial.proposal.kind is Kind.CONTINUATION for trial in self.trials.values()):
+        if self._has_continued:
             self._enter(Phase.FINAL)
             return None
         proposal = Proposal(
@@ -214,21 +225,26 @@ class Run:
         return trial
 
     def _create(self, proposal: Proposal, granted: Grant) -> Trial:
-        number = len(self.trials)
+        number = self.num_trials
         stream = ("final",) if proposal.kind is Kind.FINAL else ("trial", number)
         seed = derive_seed(self.study.spec.seed, self.plan.seed, *stream)
         trial = Trial(number=number, proposal=proposal, epochs=granted.epochs, seed=seed)
-        self.trials[number] = trial
+        self.num_trials += 1
         self.log.write(
-            TrialStarted(run=self.plan.index, trial=trial, reserved=granted.reserved, account=Account.of(trial))
+            TrialStarted(
+                run=self.plan.index,
+                trial=trial,
+                reserved=granted.reserved,
+                account=Account.of(trial),
+                clock_us=self.clock_us,
+            )
         )
         return trial
 
-    def _answer_from(self, earlier: int, proposal: Proposal) -> None:
+    def _answer_from(self, known: Trial, proposal: Proposal) -> None:
         """Answer a repeat with the measurement of the earlier trial, for no more than the controller's own work."""
-        known = self.trials[earlier]
         self._conclude_at_once(
-            proposal, known.epochs, Status.COMPLETE, measurement=known.measurement, reused_from=earlier
+            proposal, known.epochs, Status.COMPLETE, measurement=known.measurement, reused_from=known.number
         )
 
     def _refuse(self, proposal: Proposal, reason: str) -> None:
@@ -261,6 +277,7 @@ class Run:
                 charges=charges,
                 account=Account.of(trial),
                 order=self.log.next_order(),
+                clock_us=self.clock_us,
                 reused_from=reused_from,
             )
         )
@@ -273,7 +290,7 @@ class Run:
 
     def _learn(self, trial: Trial, *, reused_from: int | None) -> None:
         """Everything that a finished trial changes, now or in a replay."""
-        self.trials[trial.number] = trial
+        self._has_continued = self._has_continued or trial.proposal.kind is Kind.CONTINUATION
         # A network that breaks as it is built costs nothing either, so that failures alone could go on for ever.
         taught_nothing = reused_from is not None or trial.status is Status.FAILED
         self._idle = self._idle + 1 if taught_nothing else 0
@@ -282,8 +299,9 @@ class Run:
         if trial.status is not Status.COMPLETE or trial.proposal.kind not in CHOOSABLE:
             return
         assert trial.measurement is not None
-        if trial.proposal.kind is Kind.ARCHITECTURE and trial.measurement.epochs == self.purse.wanted(trial.proposal):
-            self._measured.setdefault(identity(trial.proposal), trial.number)
+        is_whole = trial.measurement.epochs == self.purse.wanted(trial.proposal)
+        if self.study.spec.reuse and trial.proposal.kind is Kind.ARCHITECTURE and is_whole:
+            self._measured.setdefault(identity(trial.proposal), trial)
         if self.choice is None or (trial.score or 0.0) > (self.choice.score or 0.0):
             self.choice = trial
             self.log.write(

@@ -51,7 +51,7 @@ from ray.tune.registry import get_trainable_cls  # noqa: E402
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
-from workers.trainable import EVERY_EPOCH, JOB, WARM_UP, train_job  # noqa: E402
+from workers.trainable import EVERY_EPOCH, JOB, NO_STORAGE, WARM_UP, train_job  # noqa: E402
 
 Trainable = Callable[[Mapping[str, Any]], None]
 
@@ -74,6 +74,7 @@ def run_study(
 
     Raises:
         Interrupted: SIGINT or SIGTERM arrived.
+        StoreError: the database or the files cannot be written; the study can be resumed.
     """
     spec = driver.study.plan.spec
     if not ray.is_initialized():
@@ -107,6 +108,7 @@ def run_study(
         except TuneError:
             if searcher.error is None:
                 raise
+            driver.interrupt()
             raise searcher.error from None
 
 
@@ -178,6 +180,8 @@ class StudySearcher(Searcher):
             self._generation += 1
             self._cold = self._workers if self._workers > 1 else 0
             self.driver.lose(*key, self.schedulers.errors.pop(trial_id, WORKER_DIED))
+        elif NO_STORAGE in result:
+            self.driver.lose(*key, result[NO_STORAGE], storage_failed=True)
         elif "failure" in result:
             self.driver.finish(*key, load(Failure, json.loads(result["failure"])), _epochs(result))
         elif "measurement" in result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from controllers.cost import Charge, ChargeKind, Cost, Unit, total
+from controllers.cost import Charge, ChargeKind, Cost, Unit
 
 FIELDS = {
     Unit.FLOPS: "flops",
@@ -20,10 +20,12 @@ def bill(charges: Sequence[Charge], *, controller_flops: int, epochs_per_trial: 
 
     A training of up to `epochs_per_trial` epochs is one trial, a longer one several.
     """
-    epochs = total(tuple(charges)).epochs
+    epochs = sum(charge.cost.epochs for charge in charges)
     trials = max(-(-epochs // epochs_per_trial), 1)
-    own = Charge(kind=ChargeKind.CONTROLLER, cost=Cost(flops=controller_flops, trials=trials))
-    return (*charges, own)
+    if controller_flops == 0 and charges:
+        first, *others = charges
+        return (replace(first, cost=replace(first.cost, trials=trials)), *others)
+    return (*charges, Charge(kind=ChargeKind.CONTROLLER, cost=Cost(flops=controller_flops, trials=trials)))
 
 
 def cap(charges: Sequence[Charge], limit: int, unit: Unit) -> tuple[tuple[Charge, ...], tuple[Charge, ...]]:
@@ -31,6 +33,8 @@ def cap(charges: Sequence[Charge], limit: int, unit: Unit) -> tuple[tuple[Charge
 
     Only the amounts in `unit` are divided; all other amounts stay with the first part.
     """
+    if sum(charge.cost.atoms(unit) for charge in charges) <= limit:
+        return tuple(charges), ()
     field = FIELDS[unit]
     paid: list[Charge] = []
     excess: list[Charge] = []

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeGuard
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeGuard
 
 from pydantic import (
     AfterValidator,
@@ -23,21 +23,32 @@ from pydantic import (
 )
 
 from controllers.cost import MICROSECONDS_PER_SECOND, Unit
+from nas.start import EarlierStudy, Start, StartFrom, look_up
 from search_spaces.complaints import explain, refuse_conversions, show
 from search_spaces.errors import InvalidInput
+from search_spaces.values import dump
 from workers.training import Training
+
+if TYPE_CHECKING:
+    from nas.store import Store
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 MAX_SEED = 2**63 - 1
 MAX_AMOUNT = 2**63 - 1
 """What the results database can count."""
 MAX_SEEDS = 10_000
+TABULAR = "tabular"
+"""The family of spaces whose networks are looked up."""
 
 
 class Section(BaseModel):
     """A part of a study file: unknown fields, NaN and silent conversions are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+OWN_FIELDS = ("method", "label", "start_from")
+"""Fields of a method that are not its hyperparameters."""
 
 
 class MethodSpec(Section):
@@ -47,6 +58,8 @@ class MethodSpec(Section):
     """Name in the registry of controllers, or `package.module:attribute`."""
     label: str = ""
     """What tables call it; needed when one method occurs twice. Default: the method's name."""
+    start_from: StartFrom = None
+    """What is tried first: architectures, `{grid: FIELDS, top: N}` or `{study: NAME, top: N}`; none: nothing given."""
     options: Mapping[str, Any] = Field(default_factory=dict)
     """The method's own hyperparameters, by name."""
 
@@ -56,8 +69,8 @@ class MethodSpec(Section):
         if isinstance(value, str):
             return {"method": value, "label": value}
         if isinstance(value, Mapping):
-            options = {str(name): option for name, option in value.items() if name not in ("method", "label")}
-            named = {name: value[name] for name in ("method", "label") if name in value}
+            options = {str(name): option for name, option in value.items() if name not in OWN_FIELDS}
+            named = {name: value[name] for name in OWN_FIELDS if name in value}
             if named.get("label") == "":
                 raise InvalidInput("must not be empty; without it, the label is the method's name", field="label")
             return {"label": value.get("method"), **named, "options": options}
@@ -65,7 +78,8 @@ class MethodSpec(Section):
 
     def as_written(self) -> dict[str, Any]:
         """The mapping form."""
-        return {"method": self.method, "label": self.label, **self.options}
+        start = {} if self.start_from is None else {"start_from": _as_written(self.start_from)}
+        return {"method": self.method, "label": self.label, **start, **self.options}
 
 
 class BudgetSpec(Section):
@@ -173,8 +187,8 @@ class StudySpec(Section):
     """Letters, digits, `.`, `_` and `-`."""
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
     """Root of every random stream of the study."""
-    task: Mapping[str, Any]
-    """`{name: NAME, **fields}`."""
+    task: Mapping[str, Any] = Field(default_factory=dict)
+    """`{name: NAME, **fields}`. A `tabular` space needs none: a table is its own task."""
     space: Mapping[str, Any]
     """`{family: NAME, **fields}`."""
     methods: tuple[MethodSpec, ...] = Field(min_length=1)
@@ -198,6 +212,41 @@ class StudySpec(Section):
     reuse: bool = True
     """Whether an architecture already trained in the run is answered from the record at no cost."""
 
+    @model_validator(mode="after")
+    def _task_or_table(self) -> StudySpec:
+        is_table = self.space.get("family") == TABULAR
+        if is_table and self.task:
+            raise InvalidInput("must be left out: a table is its own task", field="task")
+        if not is_table and not self.task:
+            raise InvalidInput("is required, unless the space is tabular", field="task")
+        return self
+
+    @property
+    def is_tabular(self) -> bool:
+        """Whether trials are looked up, not trained."""
+        return not self.task
+
+    def with_starts(self, store: Store) -> StudySpec:
+        """The study with the best of earlier studies in place of their names.
+
+        Raises:
+            StoreError, InvalidInput: an earlier study has nothing to start from.
+        """
+        methods = []
+        for index, method in enumerate(self.methods):
+            if isinstance(method.start_from, EarlierStudy):
+                try:
+                    method = method.model_copy(update={"start_from": look_up(method.start_from, store)})
+                except InvalidInput as error:
+                    raise error.within(f"methods.{index}.start_from") from None
+            methods.append(method)
+        return self.model_copy(update={"methods": tuple(methods)})
+
+    @property
+    def starts_from_studies(self) -> bool:
+        """Whether a method starts from an earlier study."""
+        return any(isinstance(method.start_from, EarlierStudy) for method in self.methods)
+
     @field_validator("methods", mode="after")
     @classmethod
     def _distinct_labels(cls, methods: tuple[MethodSpec, ...]) -> tuple[MethodSpec, ...]:
@@ -205,6 +254,10 @@ class StudySpec(Section):
         if count > 1:
             raise InvalidInput(f"labels must be distinct, got {label!r} {count} times: add `label`")
         return methods
+
+
+def _as_written(start: Start) -> Any:
+    return [dict(one) for one in start] if isinstance(start, tuple) else dump(start)
 
 
 def parse_spec(data: object) -> StudySpec:

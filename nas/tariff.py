@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from controllers.cost import Cost, Unit
 
@@ -13,9 +15,19 @@ TIME_MARGIN = 1.25
 """Device time is predicted this much above the slowest rate seen."""
 
 
+class Tariff(Protocol):
+    """What the epochs of one trial cost, in the atoms of a unit."""
+
+    def price(self, epochs: int) -> int:
+        """Atoms for `epochs`."""
+
+    def affordable(self, amount: int) -> int:
+        """Most epochs that `amount` atoms pay for."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Tariff:
-    """Epochs are paid in blocks, on top of a fixed amount."""
+class Blocks:
+    """Epochs are paid in blocks of equal price, on top of a fixed amount."""
 
     fixed: int
     """Atoms that are due however long the training is."""
@@ -24,12 +36,26 @@ class Tariff:
     epochs_per_block: int = 1
 
     def price(self, epochs: int) -> int:
-        """Atoms for `epochs`."""
         return self.fixed + self.block * -(-epochs // self.epochs_per_block)
 
     def affordable(self, amount: int) -> int:
-        """Most epochs that `amount` atoms pay for."""
         return max(amount - self.fixed, 0) // max(self.block, 1) * self.epochs_per_block
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """A table knows what some numbers of epochs took, and nothing between them."""
+
+    fixed: int
+    """Atoms that are due however long the training is."""
+    steps: Mapping[int, int]
+    """Atoms by epochs, both ascending."""
+
+    def price(self, epochs: int) -> int:
+        return self.fixed + next((atoms for known, atoms in self.steps.items() if known >= epochs), 0)
+
+    def affordable(self, amount: int) -> int:
+        return max((known for known, atoms in self.steps.items() if self.fixed + atoms <= amount), default=0)
 
 
 class Throughput:
@@ -51,14 +77,25 @@ class Throughput:
         return math.ceil(flops * self.us_per_flop * TIME_MARGIN)
 
 
-def tariff(unit: Unit, *, epoch: Cost, controller_flops: int, epochs_per_trial: int, throughput: Throughput) -> Tariff:
+def training_tariff(
+    unit: Unit, *, epoch: Cost, controller_flops: int, epochs_per_trial: int, throughput: Throughput
+) -> Blocks:
     """The tariff of one trial whose single epoch costs `epoch`."""
     match unit:
         case Unit.FLOPS:
-            return Tariff(fixed=controller_flops, block=epoch.flops)
+            return Blocks(fixed=controller_flops, block=epoch.flops)
         case Unit.DEVICE_SECONDS:
-            return Tariff(fixed=0, block=throughput.predict_us(epoch.flops))
+            return Blocks(fixed=0, block=throughput.predict_us(epoch.flops))
         case Unit.EPOCHS:
-            return Tariff(fixed=0, block=1)
+            return Blocks(fixed=0, block=1)
         case Unit.TRIALS:
-            return Tariff(fixed=0, block=1, epochs_per_block=epochs_per_trial)
+            return Blocks(fixed=0, block=1, epochs_per_block=epochs_per_trial)
+
+
+def table_tariff(unit: Unit, *, costs: Mapping[int, Cost], controller_flops: int, epochs_per_trial: int) -> Steps:
+    """The tariff of one trial that a table answers, from what each number of epochs took."""
+    if unit is Unit.TRIALS:
+        steps = {epochs: -(-epochs // epochs_per_trial) for epochs in costs}
+    else:
+        steps = {epochs: cost.atoms(unit) for epochs, cost in costs.items()}
+    return Steps(fixed=controller_flops if unit is Unit.FLOPS else 0, steps=steps)

@@ -8,7 +8,7 @@ being asked, so it is neither recorded nor a dimension of anything.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import islice
 
@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_spaces.architecture import Architecture, Option
-from search_spaces.errors import InvalidArchitecture
+from search_spaces.errors import InvalidArchitecture, SearchExhausted
 from search_spaces.space import Choose, SearchSpace
 
 EXACT_SIZE_LIMIT = 20_000
 """Spaces with more points than this are counted by probing."""
 SIZE_PROBES = 2_000
+MAX_DRAWS = 10_000
+"""Networks drawn in search of one that keeps to the limits of its space."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,23 +52,11 @@ def trace(space: SearchSpace, choose: Choose) -> tuple[Architecture, tuple[Decis
     Raises:
         InvalidArchitecture: `choose` answered with something that is not an option.
     """
-    asked: dict[str, Decision] = {}
-
-    def recorder(name: str, options: Sequence[Option], /) -> Option:
-        assert name not in asked, f"decision {name!r} was asked twice"
-        assert options, f"decision {name!r} has no options"
-        if len(options) == 1:
-            return options[0]
-        answer = choose(name, options)
-        if answer not in options:
-            raise InvalidArchitecture(f"{name} must be one of {list(options)}, got {answer!r}")
-        answer = options[options.index(answer)]  # 2.0 and True equal 2 and 1, but not in JSON, nor in the id
-        asked[name] = Decision(name=name, options=tuple(options), answer=answer)
-        return answer
-
-    architecture = space.compose(recorder)
-    decisions = {name: decision.answer for name, decision in asked.items()}
-    return dataclasses.replace(architecture, decisions=decisions), tuple(asked.values())
+    architecture, asked = _compose(space, choose)
+    decisions = architecture.decisions
+    return architecture, tuple(
+        Decision(name=name, options=tuple(options), answer=decisions[name]) for name, options in asked.items()
+    )
 
 
 def answer(space: SearchSpace, decisions: Mapping[str, Option], *, partial: bool = False) -> Architecture:
@@ -88,6 +78,8 @@ def answer(space: SearchSpace, decisions: Mapping[str, Option], *, partial: bool
     if unused:
         names = ", ".join(decision.name for decision in asked) or "none"
         raise InvalidArchitecture(f"{next(iter(unused))} is not a decision of this architecture; decisions: {names}")
+    if not allows(space, architecture):
+        raise InvalidArchitecture(f"{dict(architecture.decisions)} exceeds the limits of the space")
     return architecture
 
 
@@ -102,8 +94,12 @@ def validate(space: SearchSpace, architecture: Architecture) -> None:
 
 
 def sample(space: SearchSpace, rng: np.random.Generator) -> Architecture:
-    """Every decision answered uniformly at random."""
-    return trace(space, lambda _, options: _draw(options, rng))[0]
+    """Every decision answered uniformly at random.
+
+    Raises:
+        SearchExhausted: as `draw_allowed`, which holds for all functions here that draw.
+    """
+    return draw_allowed(space, lambda: _compose(space, lambda _, options: _draw(options, rng))[0])
 
 
 def mutate(
@@ -113,14 +109,18 @@ def mutate(
 
     Decisions that only come into being through the change are drawn; those that vanish are dropped.
     """
-    child = parent
-    for _ in range(num_mutations):
-        decisions = child.decisions
-        if not decisions:
-            break
-        changed = list(decisions)[rng.integers(len(decisions))]
-        child = trace(space, _mutator(decisions, changed, rng))[0]
-    return child
+
+    def draw() -> Architecture:
+        child = parent
+        for _ in range(num_mutations):
+            decisions = child.decisions
+            if not decisions:
+                break
+            changed = list(decisions)[rng.integers(len(decisions))]
+            child = _compose(space, _mutator(decisions, changed, rng))[0]
+        return child
+
+    return draw_allowed(space, draw)
 
 
 def crossover(space: SearchSpace, one: Architecture, other: Architecture, rng: np.random.Generator) -> Architecture:
@@ -133,7 +133,26 @@ def crossover(space: SearchSpace, one: Architecture, other: Architecture, rng: n
         inherited = [parent.decisions[name] for parent in (one, other) if parent.decisions.get(name) in options]
         return _draw(inherited or options, rng)
 
-    return trace(space, choose)[0]
+    return draw_allowed(space, lambda: _compose(space, choose)[0])
+
+
+def allows(space: SearchSpace, architecture: Architecture) -> bool:
+    """Whether an architecture keeps to the limits of a space that has some: one with a method `allows`."""
+    within: Callable[[Architecture], bool] | None = getattr(space, "allows", None)
+    return within is None or within(architecture)
+
+
+def draw_allowed(space: SearchSpace, draw: Callable[[], Architecture]) -> Architecture:
+    """The first architecture that `draw` gives and the space allows.
+
+    Raises:
+        SearchExhausted: none of many keeps to the limits.
+    """
+    for _ in range(MAX_DRAWS):
+        architecture = draw()
+        if allows(space, architecture):
+            return architecture
+    raise SearchExhausted(f"none of {MAX_DRAWS} networks that were drawn keeps to the limits of the space")
 
 
 def enumerate_space(
@@ -143,7 +162,7 @@ def enumerate_space(
     tied: bool = False,
     defaults: Mapping[str, Option] | None = None,
 ) -> Iterator[Architecture]:
-    """Every point of the space that the named axes span, depth first, options in their order.
+    """Every point of the space that the named axes span, depth first, options in their order, within its limits.
 
     `axes` are patterns of decision names (`depth`, `block*.op`). A decision that matches none takes the first of
     `defaults` whose key, also a pattern, it matches, else its first option. With `tied`, all decisions that match
@@ -155,7 +174,9 @@ def enumerate_space(
     others = defaults or {}
     path: list[_Branching] = []  # root first
     while True:
-        yield trace(space, _follower(path, axes, tied, others))[0]
+        point = _compose(space, _follower(path, axes, tied, others))[0]
+        if allows(space, point):
+            yield point
         while path and path[-1].is_last:
             path.pop()
         if not path:
@@ -191,6 +212,29 @@ def encode(architectures: Sequence[Architecture]) -> tuple[NDArray[np.float64], 
     for index, row in enumerate(rows):
         matrix[index, 1:] = [column in row for column in columns]
     return matrix, ("depth", *columns)
+
+
+def _compose(space: SearchSpace, choose: Choose) -> tuple[Architecture, Mapping[str, Sequence[Option]]]:
+    """The architecture that `choose` leads to, and the options of all that was asked."""
+    asked: dict[str, Sequence[Option]] = {}
+    answers: dict[str, Option] = {}
+
+    def recorder(name: str, options: Sequence[Option], /) -> Option:
+        assert name not in asked, f"decision {name!r} was asked twice"
+        assert options, f"decision {name!r} has no options"
+        if len(options) == 1:
+            return options[0]
+        answer = choose(name, options)
+        if answer not in options:
+            raise InvalidArchitecture(f"{name} must be one of {list(options)}, got {answer!r}")
+        answer = options[options.index(answer)]  # 2.0 and True equal 2 and 1, but not in JSON, nor in the id
+        asked[name], answers[name] = options, answer
+        return answer
+
+    architecture = space.compose(recorder)
+    if architecture.decisions != answers:
+        architecture = dataclasses.replace(architecture, decisions=answers)
+    return architecture, asked
 
 
 def _draw(options: Sequence[Option], rng: np.random.Generator) -> Option:
@@ -244,5 +288,6 @@ def _follower(path: list[_Branching], axes: Sequence[str], tied: bool, others: M
 
 
 def _num_branches(space: SearchSpace, rng: np.random.Generator) -> float:
-    _, asked = trace(space, lambda _, options: _draw(options, rng))
-    return float(np.prod([len(decision.options) for decision in asked], dtype=np.float64))
+    architecture, asked = trace(space, lambda _, options: _draw(options, rng))
+    branches = float(np.prod([len(decision.options) for decision in asked], dtype=np.float64))
+    return branches if allows(space, architecture) else 0.0

@@ -7,7 +7,7 @@
     ├── SearchExhausted (RuntimeError)     a controller has nothing left to propose
     ├── BudgetExceeded (RuntimeError)      the ledger was asked for more than it holds: our own bug
     ├── TrialFailed (RuntimeError)         a network that broke: data, not an accident
-    ├── StoreError (RuntimeError)          the results database cannot be read or written; CLI exit code 2
+    ├── StoreError (RuntimeError)          the database or the files cannot be read or written; CLI exit code 2
     └── Interrupted (RuntimeError)         a signal stopped the study, which can be resumed; CLI exit code 130
 
 The message is the rule and the values: "depth must be between 1 and 12, got 40".
@@ -57,7 +57,7 @@ class TrialFailed(NasError, RuntimeError):
 
 
 class StoreError(NasError, RuntimeError):
-    """The results database is unreachable, newer than this code, or holds no such study."""
+    """The results database is unreachable, newer than this code, or holds no such study; or a disk is full."""
 
 
 class Interrupted(NasError, RuntimeError):

@@ -11,6 +11,8 @@ from search_spaces.mlp import Mlp
 from search_spaces.registry import resolve
 from search_spaces.resnet import Resnet
 from search_spaces.space import SearchSpace
+from search_spaces.tabular import FAMILY as TABULAR
+from search_spaces.tabular import Tabular
 from search_spaces.transformer import Transformer
 from search_spaces.values import read
 
@@ -19,6 +21,7 @@ SPACES: dict[str, type[SearchSpace]] = {
     "resnet": Resnet,
     "transformer": Transformer,
     "cell": Cell,
+    TABULAR: Tabular,
 }
 """Search spaces by the name that a study file uses. Adding one is one file and one line here."""
 

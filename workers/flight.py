@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,14 @@ def read_hung(folder: Path) -> str | None:
 
 
 def save_tensors(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a nested state of tensors and plain values."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    torch.save(dict(state), temporary)
-    temporary.replace(path)
+    """Write a nested state of tensors and plain values.
+
+    Raises:
+        OSError: the disk is full, or gone. Torch's own writer would hide that behind a RuntimeError.
+    """
+    content = BytesIO()
+    torch.save(dict(state), content)
+    _replace(path, content.getbuffer())
 
 
 def load_tensors(path: Path, device: torch.device) -> dict[str, Any]:
@@ -64,7 +68,7 @@ def load_tensors(path: Path, device: torch.device) -> dict[str, Any]:
     return state
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: bytes | memoryview) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     temporary.write_bytes(content)

@@ -1,7 +1,7 @@
 """The Ray Tune trainable: one job in, one outcome out.
 
-One of the three files that know Ray. What a network does wrong comes back as data; only a worker that dies, or
-storage that fails, surfaces as an error of the Tune trial.
+One of the three files that know Ray. What a network does wrong comes back as data, and storage that fails as a
+report of its own; only a worker that dies surfaces as an error of the Tune trial.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from workers.job import Job, Outcome
 from workers.train import run
 
 JOB = "job"
+NO_STORAGE = "no_storage"
+"""Key of a report: the worker is well, but cannot read or write its files."""
 WARM_UP = "warm_up"
 EVERY_EPOCH = "report_every_epoch"
 MEETING_S = 30.0
@@ -45,8 +47,12 @@ def train_job(config: Mapping[str, Any]) -> None:
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     reporter = Reporter(every_epoch=config[EVERY_EPOCH], last_epoch=job.epochs)
-    with watchdog(job):
-        outcome = run(job, device=device, report=reporter.epoch)
+    try:
+        with watchdog(job):
+            outcome = run(job, device=device, report=reporter.epoch)
+    except OSError as error:
+        tune.report({NO_STORAGE: f"{type(error).__name__}: {error}", "done": True})
+        return
     reporter.outcome(outcome)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ class Database:
         with explained(f"open {self}"):
             self._engine = create_engine(
                 self.url,
-                json_serializer=partial(json.dumps, separators=(",", ":"), allow_nan=False),
+                json_serializer=json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode,
                 pool_pre_ping=self.dialect == POSTGRESQL,
                 **_connect_options(self.url),
             )

@@ -200,6 +200,9 @@ class TrialRow(Base):
     run_spent: Mapped[Amount | None]
     """What the run had spent when the trial was finished, this trial included."""
     reused_from: Mapped[int | None]
+    started_us: Mapped[Amount | None]
+    """When it started on the simulated clock of its run; NULL on real workers. So is `finished_us`."""
+    finished_us: Mapped[Amount | None]
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
 

@@ -109,6 +109,8 @@ def _read_trials(connection: Connection, study_id: int) -> Mapping[int, list[Sto
                 attempt=row.attempt,
                 epochs=tuple(epochs[row.run, row.number]),
                 order=row.finish_order,
+                started_us=row.started_us,
+                finished_us=row.finished_us,
                 reused_from=row.reused_from,
             )
         )

@@ -74,9 +74,8 @@ START_TRIAL = insert(TrialRow)
 LOSE_TRIAL = (
     update(TrialRow).where(*_RUNNING, TrialRow.attempt == bindparam("of_attempt")).values(attempt=TrialRow.attempt + 1)
 )
-FINISH_TRIAL = (
-    update(TrialRow).where(*_RUNNING).values(run_spent=select(RunRow.spent).where(*_THE_RUN).scalar_subquery())
-)
+FINISH_TRIAL = update(TrialRow).where(*_RUNNING)
+SPENT = select(RunRow.unit, RunRow.spent).where(*_THE_RUN)
 
 PAY = {account: _pay(account) for account in Account}
 PAY_TRIAL = (
@@ -84,14 +83,21 @@ PAY_TRIAL = (
     .where(*_THE_TRIAL)
     .values(flops=TrialRow.flops + _amount("flops"), device_us=TrialRow.device_us + _amount("device_us"))
 )
-CHARGE = insert(ChargeRow).values(attempt=_of_trial(TrialRow.attempt))
+CHARGE = insert(ChargeRow)
+CHARGE_STORED = insert(ChargeRow).values(attempt=_of_trial(TrialRow.attempt))
+"""For a trial whose current attempt only the database knows."""
 NOTE = insert(EventRow)
 
 
 def amounts(account: Account, cost: Cost) -> dict[str, int]:
     """The parameters of `PAY`."""
-    work = {"by_flops": cost.flops, "by_device_us": cost.device_us}
-    return {**work, "by_epochs": cost.epochs, "by_trials": cost.trials} if account is Account.SEARCH else work
+    rest = {"by_epochs": cost.epochs, "by_trials": cost.trials} if account is Account.SEARCH else {}
+    return {**work(cost), **rest}
+
+
+def work(cost: Cost) -> dict[str, int]:
+    """The parameters of `PAY_TRIAL`."""
+    return {"by_flops": cost.flops, "by_device_us": cost.device_us}
 
 
 def _keep(row: type[Base]) -> dict[str, Insert]:

@@ -137,6 +137,7 @@ class Store:
             writer = Writer(connection, study_id)
             for record in records:
                 writer.write(record)
+            writer.flush()
 
     def load(self, study: str | int) -> StoredStudy:
         """Everything about the study with this name or id.

@@ -56,7 +56,7 @@ def test_the_gradient_is_that_of_the_loss_by_hand():
     trials = [scored(0, point(1, "a"), 0.5), scored(1, point(3, "b"), 0.7), failed(2, point(3, "a"))]
     for trial in trials:
         controller.tell(trial)
-    asked = [controller._replay(trial) for trial in trials]
+    asked = [controller._replay(trial.architecture) for trial in trials]
     current = {name: parameter.detach().numpy().copy() for name, parameter in parameters(controller).items()}
 
     def loss():
@@ -93,7 +93,7 @@ def test_learns_only_when_a_batch_is_full_and_then_by_one_adam_step():
 
 def test_good_answers_become_likelier_and_bad_ones_rarer():
     def probability(controller, which):
-        asked = controller._replay(scored(0, which, 0.0))
+        asked = controller._replay(scored(0, which, 0.0).architecture)
         return controller._policy.evaluate(asked, controller._allowed(0))[0].sum().item()
 
     good, bad = point(3, "b"), point(1, "a")

@@ -26,14 +26,14 @@ def postgresql_socket() -> Iterator[Path]:
     if missing:
         pytest.skip(f"PostgreSQL is not installed: no {' and no '.join(missing)} on PATH")
     directory = Path(tempfile.mkdtemp(prefix="nas-postgresql-", dir="/tmp"))  # a socket's path must be short
-    as_owner = []
+    owner = {}
     if os.geteuid() == 0:  # the server refuses to run as root
-        as_owner = ["runuser", "-u", "postgres", "--"]
+        owner = {"user": "postgres", "group": "postgres", "extra_groups": []}
         shutil.chown(directory, "postgres")
     data = directory / "data"
 
     def run(*command: str | Path) -> None:
-        subprocess.run([*as_owner, *command], check=True, cwd="/", stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL, **owner)
 
     try:
         run("initdb", "-D", data, "-U", "nas", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")

@@ -89,7 +89,7 @@ class FakeWorkers:
         rng = np.random.default_rng((trial.seed, trial.number, attempt))
         is_final = trial.proposal.kind is Kind.FINAL
         training = self.plan.final_training if is_final else self.plan.spec.training
-        epoch_flops = self.plan.pricer.epoch_cost(trial.proposal, training).flops
+        epoch_flops = self.plan.prices.pricer.epoch_cost(trial.proposal, training).flops
         us_per_flop = rng.uniform(1, 3) if self.slow else 1
         fate = rng.random()
         upto = int(rng.integers(trial.epochs)) if trial.epochs > 1 else 0

@@ -13,7 +13,7 @@ from search_spaces.mlp import Mlp
 from search_spaces.values import CONFIG
 
 FAMILY = "tests.nas.faulty:Faulty"
-FAULTS = {2: "raises", 3: "nan", 4: "hangs", 5: "dies", 6: "unbuildable", 8: "slow"}
+FAULTS = {2: "raises", 3: "nan", 4: "hangs", 5: "dies", 6: "unbuildable", 8: "slow", 10: "no storage"}
 """By depth; networks of all other depths are sound."""
 CALLS_BEFORE = 2
 """Training steps that a faulty network completes."""
@@ -44,6 +44,8 @@ class Fault(nn.Module):
                 time.sleep(3600)
             case "dies":
                 os._exit(7)
+            case "no storage":
+                Path(self.marker).read_text()  # OSError until somebody mends it
             case "slow":
                 Path(self.marker).write_text(str(os.getpid()))
                 time.sleep(0.05)
@@ -55,7 +57,7 @@ class Faulty(Mlp):
     """An MLP whose depth decides what is wrong with it."""
 
     marker: str = ""
-    """Where a slow network leaves the number of its process."""
+    """Where a slow network leaves the number of its process, and what one without storage waits for."""
 
     def build(self, architecture):
         fault = FAULTS.get(architecture.depth)

@@ -84,7 +84,14 @@ def search(run: int, number: int, order: int, score: float | None, flops: int, *
 
 def lost(run: int, number: int, attempt: int, *charges: Charge) -> TrialLost:
     return TrialLost(
-        run=run, number=number, attempt=attempt, charges=charges, account=Account.SEARCH, reason="node died"
+        run=run,
+        number=number,
+        attempt=attempt,
+        epochs=2,
+        reserved=90,
+        charges=charges,
+        account=Account.SEARCH,
+        reason="node died",
     )
 
 

@@ -29,7 +29,9 @@ WHOLE_RANGE = "a list of distinct ones, or {min, max, step} with min <= max"
 BROKEN = [
     # One or several changes of a study that is right, the field that the message names, and what it says is allowed.
     ("task=digits", "task:", "must be a mapping"),
-    ("task={}", "task.name:", "allowed: digits, npz, spiral"),
+    ("task={}", "task:", "is required, unless the space is tabular"),
+    ("task={turns: 2}", "task.name:", "allowed: digits, npz, spiral"),
+    ("space={family: tabular, table: t.csv, mapping: m.yaml}", "task:", "a table is its own task"),
     ("task.name=mnist", "task.name:", "allowed: digits, npz, spiral, or package.module:attribute"),
     ("task.name=5", "task.name:", "allowed: digits, npz, spiral"),
     ("task.name='os:nothing'", "task.name:", "module 'os' has no attribute 'nothing'"),
@@ -50,7 +52,11 @@ BROKEN = [
     (NPZ.replace("test_size: 4", "test_size: 40"), "task.test_size:", "must fit into the 30 examples"),
     (NPZ.replace("train_size: 4, ", ""), "task.train_size:", "is required"),
     ("space={}", "space.family:", "allowed: mlp, resnet, transformer, cell"),
-    ("space.family=vgg", "space.family:", "allowed: cell, mlp, resnet, transformer, or package.module:attribute"),
+    (
+        "space.family=vgg",
+        "space.family:",
+        "allowed: cell, mlp, resnet, tabular, transformer, or package.module:attribute",
+    ),
     ("space.input_shape=[2]", "space.input_shape:", "is set by the task"),
     ("space.dept=3", "space.dept:", "allowed: depth, width, stages, ops, block_width"),
     ("space.depth=[]", "space.depth:", WHOLE_RANGE),

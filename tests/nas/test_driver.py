@@ -10,6 +10,7 @@ from nas.records import StudyStatus
 from nas.spec import dump_spec
 from nas.store import open_store
 from nas.study import Study
+from search_spaces.errors import StoreError
 from tests.nas.fakes import fake_plan
 from workers import flight
 from workers.job import Failure
@@ -143,6 +144,28 @@ def test_a_worker_that_the_watchdog_ended_is_not_tried_again(driver):
     trials = frame(driver, "trials")
     assert trials[["status", "reason"]].to_numpy().tolist() == [["failed", "hung: still running after 7 s"]]
     assert folders(driver) == []
+
+
+def test_storage_that_fails_is_tried_again_and_then_stops_the_driver(driver):
+    for _ in range(2):
+        driver.next()
+        driver.lose(0, 0, "OSError: disk full", storage_failed=True)
+    driver.next()
+    with pytest.raises(StoreError, match=r"trial 0 of run 0 cannot keep its files in .*: OSError: disk full"):
+        driver.lose(0, 0, "OSError: disk full", storage_failed=True)
+    driver.interrupt()
+    assert frame(driver, "trials")["status"].tolist() == ["running"]
+    assert driver.again().next().number == 0
+
+
+def test_a_driver_whose_database_is_full_stops_all_the_same(driver, monkeypatch):
+    driver.next()
+
+    def full(*_):
+        raise StoreError("database or disk is full")
+
+    monkeypatch.setattr(driver.store, "record", full)
+    driver.interrupt()
 
 
 def test_a_broken_network_leaves_no_files(driver):

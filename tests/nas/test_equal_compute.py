@@ -110,6 +110,9 @@ class Books:
                 if record.account is Account.SEARCH:
                     self.reserved[record.trial.number] = record.reserved
             case TrialLost():
+                if record.account is Account.SEARCH:
+                    assert record.reserved <= self.reserved[record.number]
+                    self.reserved[record.number] = record.reserved
                 self.pay(record)
             case TrialFinished():
                 assert record.trial.number in self.started
@@ -169,7 +172,7 @@ def audit(study, workers, spies, records):
     assert [isinstance(record, StudyChanged) for record in records] == [False] * (len(records) - 1) + [True]
     for run, book, spy in zip(study.runs, books, spies, strict=True):
         assert book.spent == run.ledger.spent == run.ledger.committed
-        assert Counter(book.finished) == Counter(book.started) == Counter(range(len(run.trials)))
+        assert Counter(book.finished) == Counter(book.started) == Counter(range(run.num_trials))
         searched = [n for n in book.finished if book.kinds[n] in (Kind.ARCHITECTURE, Kind.RELAXATION)]
         assert spy.told == searched
         assert book.phase.is_over
@@ -189,7 +192,7 @@ def price_of_an_epoch(plan, run):
     """The least that the run's choice can be trained further for."""
     if run.plan.unit is not Unit.FLOPS:
         return 1
-    return plan.pricer.epoch_cost(run.choice.proposal, plan.spec.training).flops
+    return plan.prices.pricer.epoch_cost(run.choice.proposal, plan.spec.training).flops
 
 
 def test_a_thousand_random_studies(monkeypatch):

@@ -3,7 +3,7 @@ import pytest
 from controllers.cost import Charge, ChargeKind, Cost, Unit
 from nas.ledger import Ledger
 from nas.settlement import bill, cap
-from nas.tariff import Tariff, Throughput, tariff
+from nas.tariff import Blocks, Throughput, training_tariff
 from search_spaces.errors import BudgetExceeded
 
 
@@ -12,7 +12,7 @@ def test_reserving_settling_and_what_is_free():
     ledger.reserve(0, 60)
     ledger.reserve(1, 30)
     assert (ledger.spent, ledger.committed, ledger.free) == (0, 90, 10)
-    assert ledger.settle(0, 45) == 0
+    ledger.settle(0, 45)
     assert (ledger.spent, ledger.committed, ledger.free) == (45, 75, 25)
     ledger.charge(25)
     assert (ledger.spent, ledger.committed, ledger.free) == (70, 100, 0)
@@ -22,8 +22,17 @@ def test_reserving_settling_and_what_is_free():
 def test_a_trial_never_spends_more_than_it_reserved():
     ledger = Ledger(100)
     ledger.reserve(0, 60)
-    assert ledger.settle(0, 75) == 15
+    with pytest.raises(BudgetExceeded, match="trial 0 spent 61, but reserved 60"):
+        ledger.settle(0, 61)
+    ledger.settle(0, 60)
     assert (ledger.spent, ledger.free) == (60, 40)
+
+
+def test_a_released_reservation_is_free_again():
+    ledger = Ledger(100)
+    ledger.reserve(0, 60)
+    ledger.release(0)
+    assert (ledger.spent, ledger.free) == (0, 100)
 
 
 def test_more_than_is_free_can_neither_be_reserved_nor_charged():
@@ -72,7 +81,7 @@ def test_cap_leaves_what_fits_as_it_is():
 @pytest.mark.parametrize("per_block", [1, 4])
 @pytest.mark.parametrize("amount", [0, 3, 9, 10, 15, 16, 17, 100])
 def test_what_is_affordable_is_the_most_that_the_amount_pays_for(amount, per_block):
-    costs = Tariff(fixed=3, block=6, epochs_per_block=per_block)
+    costs = Blocks(fixed=3, block=6, epochs_per_block=per_block)
     epochs = costs.affordable(amount)
     assert epochs == 0 or costs.price(epochs) <= amount
     assert costs.price(epochs + 1) > amount
@@ -80,7 +89,9 @@ def test_what_is_affordable_is_the_most_that_the_amount_pays_for(amount, per_blo
 
 def in_unit(unit, throughput=None):
     rate = throughput or Throughput(1.0)
-    return tariff(unit, epoch=Cost(flops=100, epochs=1), controller_flops=7, epochs_per_trial=4, throughput=rate)
+    return training_tariff(
+        unit, epoch=Cost(flops=100, epochs=1), controller_flops=7, epochs_per_trial=4, throughput=rate
+    )
 
 
 def test_the_price_of_six_epochs_in_every_unit():

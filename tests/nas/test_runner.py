@@ -15,8 +15,9 @@ import pytest
 from controllers.cost import Cost
 from controllers.trial import SCORE, Epoch, Proposal, Status, Trial
 from nas import open_store, parse_spec
-from nas.records import Account, StoredTrial
-from nas.service import run_study
+from nas.records import Account, StoredTrial, StudyStatus
+from nas.service import resume_study, run_study
+from search_spaces.errors import StoreError
 from tests.nas.faulty import CALLS_BEFORE, FAMILY
 
 ROOT = Path(__file__).parents[2]
@@ -135,6 +136,23 @@ def test_a_trial_whose_worker_is_killed_is_tried_again(workers, tmp_path):
     assert (slow["attempt"].tolist(), slow["epochs"].tolist()) == ([0], [1])
     assert charged(tables, 1, "train")["flops"].tolist() == [EPOCHS * STEPS * (STEP + 8 * BLOCK)]
     assert tables["events"]["kind"].tolist() == ["trial_lost"]
+
+
+@pytest.mark.slow
+def test_storage_that_fails_stops_the_study_and_no_trial(workers, tmp_path):
+    with pytest.raises(
+        StoreError, match=r"study was stopped: trial 1 of run 0 cannot keep its files .* nas resume study"
+    ):
+        run(tmp_path, space=space(tmp_path, [1, 10]), limits={"retries": 1})
+    with open_store(f"sqlite:///{tmp_path / 'nas.db'}") as store:
+        assert [study.status for study in store.studies()] == [StudyStatus.INTERRUPTED]
+        assert sorted(store.frame("trials")["status"]) == ["complete", "running"]
+        (tmp_path / "pid").touch()
+        resume_study("study", store)
+        tables = {table: store.frame(table) for table in ("runs", "trials", "charges", "events")}
+    assert_reconciled(tables)
+    assert set(tables["trials"]["status"]) == {"complete"}
+    assert tables["events"]["message"].str.startswith("FileNotFoundError").tolist() == [True]
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ def study(monkeypatch):
     monkeypatch.setattr(fakes, "FakePricer", FlatPricer)
 
     def make(*methods, budget=1000, unit="flops", depth=(1, 2, 3, 4), workers=1, **fields):
-        return Study(
+        made = Study(
             fakes.fake_plan(
                 monkeypatch,
                 {
@@ -43,6 +43,11 @@ def study(monkeypatch):
                 },
             )
         )
+
+        made.past = past = []
+        write = made.log.write
+        made.log.write = lambda record: (past.append(record), write(record))
+        return made
 
     return make
 
@@ -83,6 +88,12 @@ def lose(study, dispatch, *, done=0, kept=0, **fields):
         reason="node died",
         **fields,
     )
+
+
+def ended(study, number):
+    """A finished trial of the first run."""
+    finished = [one for one in study.past if isinstance(one, TrialFinished) and one.run == 0]
+    return next(one.trial for one in finished if one.trial.number == number)
 
 
 def records(study, kind):
@@ -157,7 +168,7 @@ def test_a_repeat_is_answered_at_no_cost(study):
     reused = [one for one in records(random, TrialFinished) if one.reused_from is not None]
     assert len(reused) >= 100
     for one in reused:
-        original = run.trials[one.reused_from]
+        original = ended(random, one.reused_from)
         assert one.charges == ()
         assert (one.trial.architecture, one.trial.measurement) == (original.architecture, original.measurement)
     assert run.ledger.spent == 400
@@ -204,7 +215,7 @@ def test_a_network_without_a_price_fails_at_no_cost_and_the_search_goes_on(study
     grid = study("grid", depth=[9, 1], budget=400)
     dispatch = grid.propose()
     assert (dispatch.trial.number, dispatch.trial.architecture.depth) == (1, 1)
-    refused = grid.runs[0].trials[0]
+    refused = ended(grid, 0)
     assert (refused.status, refused.reason, refused.epochs) == (Status.FAILED, "depth 9 cannot be built", 0)
     assert grid.runs[0].ledger.committed == 200
 
@@ -272,7 +283,7 @@ def test_a_trial_is_given_up_after_its_retries(study):
     lose(grid, grid.propose())
     lose(grid, grid.propose(), done=1)
     (run,) = grid.runs
-    trial = run.trials[0]
+    trial = ended(grid, 0)
     assert (trial.status, trial.reason) == (Status.FAILED, "worker died 2 times: node died")
     assert run.ledger.spent == run.ledger.committed == 100 + 200
     assert grid.propose().trial.number == 1
@@ -282,14 +293,33 @@ def test_a_trial_is_given_up_when_the_budget_cannot_pay_for_the_loss(study):
     grid = study("grid", budget=250)
     lose(grid, grid.propose())
     (run,) = grid.runs
-    assert run.trials[0].reason == "worker died 1 times: node died"
+    assert ended(grid, 0).reason == "worker died 1 times: node died"
     assert run.ledger.spent == 100
+
+
+def test_a_loss_that_nothing_else_can_pay_shortens_the_trial(study):
+    """The control of all studies has reserved everything: 10 epochs of 100 FLOPs, of which 3 are lost."""
+    fixed = study({"method": "fixed", "architecture": {"depth": 1}}, budget=1000)
+    dispatch = fixed.propose()
+    fixed.drain()
+    assert dispatch.trial.epochs == 10
+    lose(fixed, dispatch, done=4, kept=2)
+    (lost,) = records(fixed, TrialLost)
+    assert (total(lost.charges).flops, lost.epochs, lost.reserved) == (300, 7, 700)
+    (run,) = fixed.runs
+    assert (run.ledger.spent, run.ledger.reservation(0)) == (300, 700)
+    again = fixed.propose()
+    assert (again.trial.number, again.trial.epochs, again.attempt) == (0, 7, 1)
+    assert run.purse.max_flops(again.trial) == 700
+    finish(fixed, again)
+    assert run.ledger.spent == 1000
+    assert ended(fixed, 0).status is Status.COMPLETE
 
 
 def test_a_hopeless_trial_is_not_tried_again(study):
     grid = study("grid", budget=1000)
     lose(grid, grid.propose(), done=1, hopeless=True)
-    assert grid.runs[0].trials[0].reason == "node died"
+    assert ended(grid, 0).reason == "node died"
     assert grid.runs[0].ledger.spent == 200
 
 

@@ -1,7 +1,9 @@
 """One job, trained for real: determinism, resumption, and charges to the FLOP."""
 
+import errno
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -241,6 +243,17 @@ def test_an_exception_in_a_step_charges_exactly_the_steps_that_began():
 def test_trouble_with_storage_is_not_the_networks_fault():
     with pytest.raises(OSError, match="no space left"):
         train(job(space=at("OutOfStorage")))
+
+
+def test_a_full_disk_is_told_from_a_network_that_breaks(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        flight.save_tensors(tmp_path / "weights.pt", {"weight": torch.zeros(2)})
+    with pytest.raises(OSError, match="No space left"):
+        train(job(folder=tmp_path))
 
 
 def test_a_trial_that_would_exceed_its_grant_is_stopped_before_it_does():

@@ -1,0 +1,50 @@
+"""A method that starts from given architectures."""
+
+import pytest
+
+from controllers.evolution import Evolution
+from controllers.grid import Grid
+from controllers.random import Random
+from controllers.seeded import Seeded, without_seeds
+from search_spaces.compose import answer, enumerate_space
+from search_spaces.errors import SearchExhausted
+from tests.controllers.toys import Landscape, arbitrary_score
+from tests.controllers.trials import play, scored
+
+SPACE = Landscape(max_depth=2)
+FIRST = [answer(SPACE, {"depth": depth}, partial=True) for depth in (2, 1)]
+
+
+def outcome(number, proposal):
+    return scored(number, proposal, arbitrary_score(proposal.architecture))
+
+
+def test_the_given_come_first_and_then_all_that_the_method_would_have_proposed_alone():
+    seeded = Seeded(controller=Random(space=SPACE, seed=3), first=FIRST)
+    proposed = [trial.architecture for trial in play(seeded, 8, outcome)]
+    alone = [trial.architecture for trial in play(Random(space=SPACE, seed=3), 6, outcome)]
+    assert proposed == FIRST + alone
+
+
+def test_a_grid_after_seeds_still_visits_every_point():
+    points = list(enumerate_space(SPACE))
+    seeded = Seeded(controller=Grid(space=SPACE, seed=0), first=FIRST)
+    trials = play(seeded, len(points) + 2, outcome)
+    assert [trial.architecture for trial in trials[2:]] == points
+    with pytest.raises(SearchExhausted):
+        seeded.ask(len(trials))
+
+
+def test_a_population_begins_with_the_seeds():
+    """Two members, both given: the third proposal is already a mutant of one of them."""
+    evolution = Evolution(space=SPACE, seed=0, population=2, tournament=2)
+    third = play(Seeded(controller=evolution, first=FIRST), 3, outcome)[2].architecture
+    best = max(FIRST, key=arbitrary_score)
+    shared = third.decisions.keys() & best.decisions.keys()
+    assert sum(third.decisions[name] != best.decisions[name] for name in shared) == 1
+
+
+def test_the_method_itself_can_be_had():
+    grid = Grid(space=SPACE, seed=0)
+    assert without_seeds(Seeded(controller=grid, first=FIRST)) is grid
+    assert without_seeds(grid) is grid
