@@ -1,6 +1,6 @@
 """How often the intervals of a comparison hold the truth, which should be 95 times in 100.
 
-    python benchmarks/coverage.py [--samples 10000] [--resamples 2000] [--seed 0]
+    python benchmarks/coverage.py [--samples 10000] [--resamples 1999] [--seed 0]
 
 Draws samples from distributions whose truth is known, and counts. Prints a Markdown table, and exits with 1 if a
 bootstrap interval is outside of 94 to 96 %.
@@ -44,13 +44,14 @@ def percentile(rng: np.random.Generator, x: np.ndarray) -> tuple[float, float]:
 
 
 def shares(draw: Draw, num: int, num_samples: int, num_resamples: int, seed: int) -> list[float]:
-    """Of samples whose interval holds the truth: percentile, mean, difference, IQM, IQM over tasks, P(better)."""
+    """Of samples whose interval holds the truth: percentile, mean, difference, IQM, IQM over tasks, P(better) twice."""
     rng = np.random.default_rng((seed, num))
     large = draw(rng, TRUTH_SIZE)
     iqm = trim_mean(large, 0.25)
     iqm_over_tasks = trim_mean(np.concatenate([draw(rng, TRUTH_SIZE) + offset for offset in OFFSETS]), 0.25)
-    better = float((large[: TRUTH_SIZE // 2] + 1 > large[TRUTH_SIZE // 2 :]).mean())
-    held = np.zeros(6)
+    one, other = np.array_split(large, 2)
+    better, better_wide = float((one + 1 > other).mean()), float((3 * one + 2 > other).mean())
+    held = np.zeros(7)
     for number in range(num_samples):
         usual = {"bounds": ANYWHERE, "resampling": Resampling(most=num_resamples, least=num_resamples, seed=number)}
         x, y, shared = draw(rng, num), draw(rng, num), rng.normal(size=num)
@@ -60,6 +61,7 @@ def shares(draw: Draw, num: int, num_samples: int, num_resamples: int, seed: int
             (interquartile_mean([x], **usual), iqm),
             (interquartile_mean([draw(rng, num) + offset for offset in OFFSETS], **usual), iqm_over_tasks),
             (probability_of_improvement([x + 1], [y]), better),
+            (probability_of_improvement([3 * x + 2], [y]), better_wide),
         ]
         low, high = percentile(rng, x)
         held += [low <= 0 <= high, *(estimate.low <= truth <= estimate.high for estimate, truth in estimates)]
@@ -69,12 +71,13 @@ def shares(draw: Draw, num: int, num_samples: int, num_resamples: int, seed: int
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=10_000)
-    parser.add_argument("--resamples", type=int, default=2_000)
+    parser.add_argument("--resamples", type=int, default=1_999)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     print(f"{arguments.samples} samples each, 95 % intervals; % that hold the truth.\n")
-    print("| runs | distribution | percentile, mean | mean | difference | IQM | IQM, 3 tasks | P(better) |")
-    print("|---|---|---|---|---|---|---|---|")
+    names = ["percentile, mean", "mean", "difference", "IQM", "IQM, 3 tasks", "P(better)", "P(better), spread 3 : 1"]
+    print(f"| runs | distribution | {' | '.join(names)} |")
+    print("|---" * (2 + len(names)) + "|")
     worst = 0.0
     for num in NUMS:
         for draw in (normal, skewed):

@@ -91,7 +91,7 @@ def _score_table(
         more: further columns of numbers.
     """
     more = more or {}
-    names = {method.label: method.num_runs for method in comparison.methods}
+    num_runs = {method.label: method.num_runs for method in comparison.methods}
     means = [score.accuracy.value for score in scores.values() if score.accuracy is not None]
     best = max(means, default=None)
     label_cells, lies, differs = [], [], []
@@ -99,7 +99,7 @@ def _score_table(
         style = BEST if score.accuracy is not None and score.accuracy.value == best else ""
         label_cells.append(Text(label, style=style))
         lies.append(
-            (f"{score.num}/{names[label]}", Text(_in_percent(score.accuracy), style=style), _in_percent(score.iqm))
+            (f"{score.num}/{num_runs[label]}", Text(_in_percent(score.accuracy), style=style), _in_percent(score.iqm))
         )
         differs.append(_difference_cells(score))
     further = list(zip(*more.values(), strict=True)) if more else [()] * len(scores)

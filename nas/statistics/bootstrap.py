@@ -19,6 +19,7 @@ Shapes: R resamples, N numbers, those of one task side by side.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -84,7 +85,7 @@ def _estimate(strata: Strata, location: Location, bounds: tuple[float, float], r
     value, error = (float(number) for number in location(x_N, sizes))
     if min(sizes) < 2:
         return Estimate(value=value)
-    noise_N = np.concatenate([np.full(len(s), SMOOTHING * np.std(s, ddof=1) / np.sqrt(len(s))) for s in strata])
+    noise_N = np.repeat([_noise(stratum) for stratum in strata], sizes)
     if not noise_N.any():
         return Estimate(value=value, low=value, high=value)
     blocks = [location(x_N[index_BN] + normal_BN * noise_N, sizes) for index_BN, normal_BN in _draws(sizes, resampling)]
@@ -100,6 +101,12 @@ def _estimate(strata: Strata, location: Location, bounds: tuple[float, float], r
     return Estimate(
         value=value, low=max(min(float(low), value), bounds[0]), high=min(max(float(high), value), bounds[1])
     )
+
+
+def _noise(stratum: Sequence[float]) -> float:
+    if np.ptp(stratum) == 0:  # of equal numbers, floats find a standard deviation of 1e-17
+        return 0.0
+    return SMOOTHING * float(np.std(stratum, ddof=1)) / math.sqrt(len(stratum))
 
 
 @lru_cache(maxsize=8)

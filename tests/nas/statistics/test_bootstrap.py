@@ -90,6 +90,8 @@ def test_one_number_in_some_task_has_no_interval():
 def test_equal_numbers_give_a_point(statistic):
     estimate = statistic([[0.7] * 6])
     assert (estimate.value, *limits(estimate)) == pytest.approx((0.7, 0.7, 0.7))
+    tenth = statistic([[0.1] * 6])
+    assert tenth.low == tenth.high
     tasks = statistic([[0.25] * 6, [0.75] * 6])
     assert (tasks.value, *limits(tasks)) == pytest.approx((0.5, 0.5, 0.5))
 
