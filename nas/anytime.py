@@ -17,6 +17,8 @@ from nas.scores import Score, by_task, compare_scores
 from nas.statistics.ranks import kendall_tau, ranks
 
 DEFAULT_SHARES = (0.25, 0.5, 0.75, 1.0)
+CURVE_COLUMNS = ("run", "spent", "best_val_accuracy")
+"""Of the view `v_incumbent`."""
 ROUNDING = 1e-9
 """A share of a budget is a float, what was spent is exact."""
 
@@ -41,7 +43,7 @@ def moments(
 
     Args:
         runs: those that were compared.
-        curve: rows of the view `v_incumbent` of the same studies: `study`, `run`, `spent`, `best_val_accuracy`.
+        curve: `study` and `CURVE_COLUMNS` of the same studies.
         comparison: of these runs.
         shares: above 0, at most 1.
     """

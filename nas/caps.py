@@ -17,7 +17,7 @@ from nas.comparison import Comparison
 from nas.merging import with_tasks
 from nas.scores import Score, by_task, compare_scores
 
-COLUMNS = (
+TRIAL_COLUMNS = (
     "run",
     "kind",
     "status",
@@ -57,7 +57,7 @@ def under_caps(
 
     Args:
         runs: those that were compared.
-        trials: `study` and `COLUMNS` of all their trials.
+        trials: `study` and `TRIAL_COLUMNS` of all their trials.
         comparison: of these runs.
         caps: in FLOPs per input.
     """

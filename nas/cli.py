@@ -166,7 +166,7 @@ def trials(
 
 @app.command()
 def compare(
-    studies: Annotated[list[str], typer.Argument(metavar="STUDY...", help="Names or ids of one or more studies.")],
+    studies: Annotated[list[str], typer.Argument(metavar="STUDY", help="Names or ids of one or more studies.")],
     baseline: Annotated[
         str | None, typer.Option(metavar="LABEL", help="Compare with this method; default: grid, else the first.")
     ] = None,

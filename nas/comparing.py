@@ -11,8 +11,8 @@ import pandas as pd
 from rich.console import RenderableType
 
 from nas import output
-from nas.anytime import DEFAULT_SHARES, moments
-from nas.caps import COLUMNS, under_caps
+from nas.anytime import CURVE_COLUMNS, DEFAULT_SHARES, Moment, moments
+from nas.caps import TRIAL_COLUMNS, Cap, under_caps
 from nas.comparison import Comparison, compare
 from nas.comparison_rows import cap_rows, moment_rows, profile_rows, stability_rows
 from nas.comparison_tables import comparison_tables
@@ -22,9 +22,6 @@ from nas.output import Format
 from nas.store import Store
 from nas.verdict import verdict
 from search_spaces.errors import InvalidInput
-
-CURVE_COLUMNS = ("run", "spent", "best_val_accuracy")
-"""Of the view `v_incumbent`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +63,7 @@ def compare_studies(
         StoreError: there is no such study.
     """
     cap_flops = _numbers("--cap", ",".join(caps), "above 0", lambda value: value > 0) if caps else []
-    at = None if shares is None else _numbers("--at", shares, "above 0 and at most 1", lambda value: 0 < value <= 1)
+    at = _numbers("--at", shares, "above 0 and at most 1", lambda value: 0 < value <= 1) if shares is not None else []
     if not 0 < margin <= 100:
         raise InvalidInput(f"must be above 0 and at most 100 points, got {margin:g}", field="--margin")
     loaded = _load(store, studies)
@@ -76,37 +73,17 @@ def compare_studies(
         raise InvalidInput(f"no fair comparison: {'; '.join(objected)}; --force compares all the same")
     for objection in objected:
         print(f"warning: {objection}", file=sys.stderr)
-    if format is Format.CSV:
-        frame = comparison.frame()
-        output.write_csv([str(name) for name in frame.columns], output.rows(frame))
-        return
-    wanted = at or (DEFAULT_SHARES if format is Format.JSON else ())
-    then = (
-        moments(loaded.runs, _frames(store, loaded, "v_incumbent", CURVE_COLUMNS), comparison, wanted) if wanted else ()
-    )
-    capped = (
-        under_caps(loaded.runs, _frames(store, loaded, "trials", COLUMNS), comparison, cap_flops) if cap_flops else ()
-    )
-    if format is Format.TABLE:
-        output.write(*comparison_tables(comparison, then, capped))
-        return
-    output.write_json(
-        {
-            "study": comparison.study,
-            "studies": comparison.studies,
-            "tasks": comparison.tasks,
-            "baseline": comparison.baseline,
-            "margin": comparison.margin,
-            "objections": objected,
-            "notes": comparison.notes,
-            "methods": output.rows(comparison.frame()),
-            "anytime": moment_rows(then),
-            "rank_stability": stability_rows(then),
-            "caps": cap_rows(capped),
-            "profiles": profile_rows(comparison),
-            "verdict": verdict(comparison),
-        }
-    )
+    match format:
+        case Format.JSON:
+            then = _moments(store, loaded, comparison, at or DEFAULT_SHARES)
+            document = _document(comparison, then, _under_caps(store, loaded, comparison, cap_flops))
+            output.write_json({**document, "objections": objected})
+        case Format.CSV:
+            frame = comparison.frame()
+            output.write_csv([str(name) for name in frame.columns], output.rows(frame))
+        case Format.TABLE:
+            then = _moments(store, loaded, comparison, at)
+            output.write(*comparison_tables(comparison, then, _under_caps(store, loaded, comparison, cap_flops)))
 
 
 def closing_tables(store: Store, study: str) -> Iterator[RenderableType]:
@@ -136,6 +113,35 @@ def _compare(loaded: Loaded, baseline: str | None, margin: float) -> Comparison:
         return compare(loaded.runs, baseline, margin=margin)
     except InvalidInput as error:
         raise InvalidInput(error.message, field=f"--{error.field}" if error.field else "") from None
+
+
+def _moments(store: Store, loaded: Loaded, comparison: Comparison, shares: Sequence[float]) -> tuple[Moment, ...]:
+    if not shares:
+        return ()
+    return moments(loaded.runs, _frames(store, loaded, "v_incumbent", CURVE_COLUMNS), comparison, shares)
+
+
+def _under_caps(store: Store, loaded: Loaded, comparison: Comparison, caps: Sequence[float]) -> tuple[Cap, ...]:
+    if not caps:
+        return ()
+    return under_caps(loaded.runs, _frames(store, loaded, "trials", TRIAL_COLUMNS), comparison, caps)
+
+
+def _document(comparison: Comparison, then: Sequence[Moment], caps: Sequence[Cap]) -> dict[str, object]:
+    return {
+        "study": comparison.study,
+        "studies": comparison.studies,
+        "tasks": comparison.tasks,
+        "baseline": comparison.baseline,
+        "margin": comparison.margin,
+        "notes": comparison.notes,
+        "methods": output.rows(comparison.frame()),
+        "anytime": moment_rows(then),
+        "rank_stability": stability_rows(then),
+        "caps": cap_rows(caps),
+        "profiles": profile_rows(comparison),
+        "verdict": verdict(comparison),
+    }
 
 
 def _frames(store: Store, loaded: Loaded, name: str, columns: Sequence[str]) -> pd.DataFrame:

@@ -5,6 +5,8 @@ Accuracies and probabilities are in [0, 1].
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nas.anytime import Moment
 from nas.caps import Cap
 from nas.comparison import Comparison
@@ -14,7 +16,7 @@ from nas.statistics.profiles import DISTANCES
 Rows = list[dict[str, object]]
 
 
-def moment_rows(moments: tuple[Moment, ...]) -> Rows:
+def moment_rows(moments: Sequence[Moment]) -> Rows:
     """One row for each share of the budget and method."""
     return [
         {
@@ -29,12 +31,12 @@ def moment_rows(moments: tuple[Moment, ...]) -> Rows:
     ]
 
 
-def stability_rows(moments: tuple[Moment, ...]) -> Rows:
+def stability_rows(moments: Sequence[Moment]) -> Rows:
     """One row for each share of the budget."""
     return [{"share": moment.share, "kendall_tau": moment.tau, "ranks": dict(moment.ranks)} for moment in moments]
 
 
-def cap_rows(caps: tuple[Cap, ...]) -> Rows:
+def cap_rows(caps: Sequence[Cap]) -> Rows:
     """One row for each cap and method."""
     return [
         {

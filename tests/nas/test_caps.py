@@ -2,7 +2,7 @@
 
 import pytest
 
-from nas.caps import COLUMNS, under_caps
+from nas.caps import TRIAL_COLUMNS, under_caps
 from nas.comparison import compare
 from nas.store import Store
 from tests.nas.comparables import Found, store_runs
@@ -17,7 +17,7 @@ def under(store: Store):
     methods = {"grid": [GRID, GRID], "random": [RANDOM, RANDOM], "darts": [SUPERNET, SUPERNET]}
     store_runs(store, "study", methods)
     runs = store.frame("v_compare", "study")
-    trials = store.frame("trials", "study", COLUMNS).assign(study="study")
+    trials = store.frame("trials", "study", TRIAL_COLUMNS).assign(study="study")
     return lambda *caps: under_caps(runs, trials, compare(runs), caps)
 
 
@@ -49,7 +49,7 @@ def test_a_cap_below_everything_leaves_nothing(under):
 def test_the_final_training_is_no_network_of_the_search(store: Store):
     """It would be one of depth 4, with a validation accuracy that the search never saw."""
     store_runs(store, "study", {"grid": [Found(networks=((4, 0.7),))]})
-    trials = store.frame("trials", "study", COLUMNS).assign(study="study")
+    trials = store.frame("trials", "study", TRIAL_COLUMNS).assign(study="study")
     runs = store.frame("v_compare", "study")
     trials.loc[trials["kind"] == "final", "val_accuracy"] = 0.99
     (cap,) = under_caps(runs, trials, compare(runs), [40])
