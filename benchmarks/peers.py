@@ -2,9 +2,9 @@
 
     python benchmarks/peers.py [--runs 500] [--seconds-per-peer 600] [--only NAMES] [--plot docs/peers.svg]
 
-The peers run their own code in environments of their own (`.venv-peers`), which the script makes. Seeds are 0, 1, 2, ...
-for every method. Finished runs are kept in a file, so the script goes on where it was stopped; the project's own are
-measured again when its code has changed. Prints the Markdown tables of docs/benchmarks.md.
+The peers run their own code in environments of their own (`.venv-peers`), which the script makes. The seeds of every
+method are 0, 1, 2 and so on. Finished runs are kept in a file, so the script goes on where it was stopped; the
+project's own are measured again when its code has changed. Prints the Markdown tables of docs/benchmarks.md.
 
 NAMES are packages (`nas`, `optuna`, `nni`, `syne_tune`) or methods of them (`optuna/tpe`). The table of trained cells
 is looked for in `../shared/data` or in the folder that the environment variable NAS_DATA names.
@@ -17,7 +17,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -26,7 +25,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # one thread for everybody, before anything
 from machine import describe_machine
 from peer_runs import environments, own
 from peer_runs.protocol import TABLE, Outcome
-from peer_runs.report import Line, accuracy_table, curves, speed_table
+from peer_runs.report import Line, Rate, accuracy_table, curves, speed_table
 
 HERE = Path(__file__).parent
 OWN = "nas"
@@ -51,6 +50,7 @@ METHODS = {
 METHODS[OWN] |= {"evolution": "aging evolution, 10 and 3"} if "evolution" in own.METHODS else {}
 REPEATS = 3
 OWN_LOOPS = ("random", "evolution")
+PEER_LOOPS = {"syne_tune": "Syne Tune's simulator, random", "optuna": "Optuna on SQLite, TPE"}
 
 
 class Cache:
@@ -97,23 +97,28 @@ def run_missing(package: str, method: str, seeds: Sequence[int], table: Path, se
         print(f"{package}/{method} broke off", file=sys.stderr)
 
 
-def speeds(table: Path, num_trials: int) -> dict[str, list[float]]:
-    """Trials per second of every loop, in turns, so that whatever else the machine does meets all of them."""
-    rates: dict[str, list[float]] = {}
+def speeds(table: Path, num_trials: int) -> dict[str, list[Rate]]:
+    """How fast every loop is, in turns, so that whatever else the machine does meets all of them."""
+    rates: dict[str, list[Rate]] = {}
     for _ in range(REPEATS):
         for method in OWN_LOOPS:
-            rates.setdefault(f"nas, {method}", []).append(own.time_trials(method, num_trials, table))
-        for package, name in (("syne_tune", "Syne Tune's simulator, random"), ("optuna", "Optuna on SQLite, TPE")):
+            seconds = own.time_trials(method, num_trials, table)
+            rates.setdefault(f"nas, {method}", []).append(_rate(num_trials, (0, 0), seconds))
+        for package, name in PEER_LOOPS.items():
             worker = _start_worker("speed", package, "--trials", str(num_trials), "--table", str(table))
             times = json.loads(worker.communicate()[0] or "[]") if worker else []
             if not times:
                 continue
-            rates.setdefault(name, []).append(len(times) / times[-1])
-            if package == "optuna":
-                quarter = len(times) // 4
-                rates.setdefault(f"{name}: first {quarter}", []).append(quarter / times[quarter - 1])
-                rates.setdefault(f"{name}: last {quarter}", []).append(quarter / (times[-1] - times[-quarter - 1]))
+            rates.setdefault(name, []).append(_rate(len(times), (0, 0), times[-1]))
+            if package == "optuna":  # slows down as it goes
+                part = len(times) // 10
+                rates.setdefault(f"{name}: first {part}", []).append(_rate(part, (0, 0), times[part - 1]))
+                rates.setdefault(f"{name}: last {part}", []).append(_rate(part, times[-part - 1], times[-1]))
     return rates
+
+
+def _rate(num_trials: int, start: Sequence[float], end: Sequence[float]) -> Rate:
+    return num_trials / (end[0] - start[0]), num_trials / (end[1] - start[1])
 
 
 def draw(lines: Sequence[Line], plot: Path) -> None:
@@ -128,8 +133,7 @@ def _start_worker(action: str, package: str, *arguments: str) -> subprocess.Pope
     if python is None:
         return None
     command = [str(python), str(HERE / "peers_worker.py"), action, package, *arguments]
-    scratch = {"SYNETUNE_FOLDER": tempfile.gettempdir() + "/syne-tune"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **scratch})
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def _find_table() -> Path:

@@ -45,6 +45,7 @@ def main() -> None:
             annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "linestyle": style},
         )
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set(xlim=(600, 12_000), ylim=(LOWEST, HIGHEST), xlabel="simulated seconds", ylabel="mean test accuracy, %")
     axes.grid(alpha=0.3)
     figure.savefig(sys.argv[1], metadata={"Date": None})

@@ -31,7 +31,7 @@ def version(name: str) -> str:
 
 
 def interpreter(name: str) -> Path | None:
-    """The Python of this environment, which is made if it is not there or has other requirements; None if that fails."""
+    """The Python of this environment, made anew if it has other requirements; None if they cannot be installed."""
     folder, wanted = FOLDER / name, "\n".join(REQUIREMENTS[name])
     python, installed = folder / "bin" / "python", folder / "installed"
     if installed.exists() and installed.read_text() == wanted:

@@ -16,7 +16,6 @@ from nni.algorithms.hpo.random_tuner import RandomTuner
 from nni.algorithms.hpo.regularized_evolution_tuner import RegularizedEvolutionTuner
 from nni.algorithms.hpo.tpe_tuner import TpeTuner
 from nni.tuner import Tuner
-
 from peer_runs.protocol import EDGES, Optimizer, Table
 
 CHOICE, LAYER_CHOICE = "choice", "layer_choice"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
-
-from peer_runs.protocol import EDGES, Optimizer, Table
+from peer_runs.protocol import EDGES, Clock, Optimizer, Table
 
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "random": lambda seed: RandomSampler(seed=seed),
@@ -42,20 +40,20 @@ def _make(method: str, table: Table, seed: int) -> Optimizer:
 METHODS = {method: partial(_make, method) for method in SAMPLERS}
 
 
-def time_loop(table: Table, num_trials: int) -> list[float]:
-    """Completion times of the trials of `study.optimize` with TPE on an SQLite file, in seconds from the start."""
-    times: list[float] = []
+def time_loop(table: Table, num_trials: int) -> list[tuple[float, float]]:
+    """When the trials of `study.optimize` with TPE on an SQLite file were done, by both clocks."""
+    times: list[tuple[float, float]] = []
 
     def objective(trial: optuna.Trial) -> float:
         row = table.row({edge: trial.suggest_categorical(edge, table.operations) for edge in EDGES})
         return table.validation[row]
 
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
+        clock = Clock()
         study = optuna.create_study(
             storage=f"sqlite:///{folder}/optuna.db", direction="maximize", sampler=TPESampler(seed=0)
         )
-        study.optimize(objective, num_trials, callbacks=[lambda *_: times.append(time.perf_counter() - start)])
+        study.optimize(objective, num_trials, callbacks=[lambda *_: times.append(clock.read())])
     return times
 
 

@@ -12,12 +12,17 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from peer_runs.environments import ROOT
+from peer_runs.protocol import BUDGET_S, Clock, Outcome, Table, incumbents
+
+import controllers
+import nas
+import search_spaces
+import workers
 from controllers import CONTROLLERS
 from nas import open_store, parse_spec
 from nas.plan import Plan
 from nas.service import simulate_study
-from peer_runs.environments import ROOT
-from peer_runs.protocol import BUDGET_S, Outcome, Table, incumbents
 
 WANTED: Mapping[str, Mapping[str, Any]] = {
     "random": {},
@@ -49,29 +54,28 @@ def run_seeds(method: str, seeds: Sequence[int], path: Path, seconds: float) -> 
         yield from _study(method, seeds[first : first + RUNS_AT_A_TIME], table, path)
 
 
-def time_trials(method: str, num_trials: int, path: Path) -> float:
-    """Trials per second of one run of so many trials, from the study to the SQLite file."""
+def time_trials(method: str, num_trials: int, path: Path) -> tuple[float, float]:
+    """Seconds for one run of so many trials, from the study to the SQLite file, by both clocks."""
     plan = Plan(_spec(method, [0], {"trials": num_trials}, path))
     with tempfile.TemporaryDirectory() as folder, open_store(f"sqlite:///{folder}/nas.db") as store:
-        start = time.perf_counter()
+        clock = Clock()
         simulate_study(plan.spec, store, plan=plan)
-        return num_trials / (time.perf_counter() - start)
+        return clock.read()
 
 
 def fingerprint() -> str:
     """Of the project's code: what another version measured is measured again."""
-    sources = (
-        path for floor in ("search_spaces", "controllers", "workers", "nas") for path in (ROOT / floor).rglob("*.py")
-    )
+    folders = (Path(str(floor.__file__)).parent for floor in (search_spaces, controllers, workers, nas))
+    sources = (path for folder in folders for path in folder.rglob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources))).hexdigest()[:12]
 
 
 def _study(method: str, seeds: Sequence[int], table: Table, path: Path) -> Iterator[Outcome]:
     with tempfile.TemporaryDirectory() as folder, open_store(f"sqlite:///{folder}/nas.db") as store:
         plan = Plan(_spec(method, seeds, {"device_seconds": BUDGET_S}, path))
-        start = time.process_time()
+        clock = Clock()
         simulate_study(plan.spec, store, plan=plan)
-        busy = time.process_time() - start
+        _, busy = clock.read()
         rows = list(store.query(TRIALS).itertuples(index=False, name=None))
     for seed, run in groupby(rows, key=itemgetter(0)):
         trials = [(int(spent) / 1e6, float(accuracy), table.row(_decisions(text))) for _, spent, accuracy, text in run]

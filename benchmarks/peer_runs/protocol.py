@@ -56,6 +56,17 @@ class Optimizer(Protocol):
         ...
 
 
+class Clock:
+    """Seconds since it was made: of the wall's clock and of this process's processor time."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter(), time.process_time()
+
+    def read(self) -> tuple[float, float]:
+        """Both."""
+        return time.perf_counter() - self._start[0], time.process_time() - self._start[1]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What one run came to."""
@@ -94,7 +105,7 @@ def run(table: Table, optimizer: Optimizer, *, seed: int) -> Outcome:
 
 
 def incumbents(table: Table, trials: Iterable[tuple[float, float, int]]) -> list[tuple[float, float]]:
-    """The curve of an outcome, from (seconds spent, validation accuracy, row) of every trial; the first of equals stays."""
+    """The curve of an outcome, from seconds spent, validation accuracy and row of every trial; of equals, the first."""
     curve, best = [], -np.inf
     for spent, validation, row in trials:
         if validation > best:

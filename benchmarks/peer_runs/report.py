@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from statistics import mean, median, stdev
 
 import numpy as np
-
-from nas import bootstrap
 from peer_runs.protocol import BUDGET_S, CHECKPOINTS_S, Outcome
 
+from nas import bootstrap
+
+Rate = tuple[float, float]
+"""Trials per second, by the wall's clock and in processor time."""
 FIRST_S = 600.0
 """Where the curves begin: by then every run holds something."""
 NUM_POINTS = 115
@@ -48,12 +50,14 @@ def accuracy_table(lines: Sequence[Line]) -> list[str]:
     return made
 
 
-def speed_table(rates: Mapping[str, Sequence[float]], own: Sequence[str]) -> list[str]:
-    """Trials per second by loop, and how many times faster the project's `own` loops are, turn by turn."""
-    made = [f"| loop | trials/s | {' | '.join(f'{name} / this' for name in own)} |", "|---" * (2 + len(own)) + "|"]
+def speed_table(rates: Mapping[str, Sequence[Rate]], own: Sequence[str]) -> list[str]:
+    """Trials per second by loop, and how much less processor time the project's `own` loops take, turn by turn."""
+    ratios = " | ".join(f"{name} / this" for name in own)
+    made = [f"| loop | trials/s | trials per processor second | {ratios} |", "|---" * (3 + len(own)) + "|"]
     for name, measured in rates.items():
         ratios = " | ".join("" if name in own else _ratio(rates[one], measured) for one in own)
-        made.append(f"| {name} | {median(measured):,.0f} | {ratios} |")
+        wall, processor = (median(clock) for clock in zip(*measured, strict=True))
+        made.append(f"| {name} | {wall:,.0f} | {processor:,.0f} | {ratios} |")
     return made
 
 
@@ -78,8 +82,8 @@ def _cell(values: Sequence[float]) -> str:
     return f"{estimate.value:.2f} ± {stdev(values):.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
 
 
-def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> str:
-    ratios = sorted(one / other for one, other in zip(ours, theirs, strict=True))
+def _ratio(ours: Sequence[Rate], theirs: Sequence[Rate]) -> str:
+    ratios = sorted(one[1] / other[1] for one, other in zip(ours, theirs, strict=True))
     return f"{median(ratios):.1f} ({ratios[0]:.1f}, {ratios[-1]:.1f})"
 
 

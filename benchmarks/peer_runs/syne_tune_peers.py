@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-import time
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from peer_runs.protocol import EDGES, Clock, Optimizer, Table
 from syne_tune import StoppingCriterion, Tuner
 from syne_tune.backend.simulator_backend.simulator_callback import SimulatorCallback
 from syne_tune.blackbox_repository import UserBlackboxBackend
@@ -17,8 +20,6 @@ from syne_tune.blackbox_repository.blackbox_tabular import BlackboxTabular
 from syne_tune.config_space import choice, randint
 from syne_tune.optimizer.baselines import BORE, CQR, REA, TPE, RandomSearch
 from syne_tune.optimizer.schedulers.ask_tell_scheduler import AskTellScheduler
-
-from peer_runs.protocol import EDGES, Optimizer, Table
 
 METRIC, SECONDS = "accuracy", "seconds"
 SLEEP_S = 100.0
@@ -58,24 +59,25 @@ def _make(method: str, table: Table, seed: int) -> Optimizer:
 METHODS = {method: partial(_make, method) for method in SCHEDULERS}
 
 
-def time_loop(table: Table, num_trials: int) -> list[float]:
-    """Completion times of the trials of a simulated random search on one worker, in seconds from the start.
+def time_loop(table: Table, num_trials: int) -> list[tuple[float, float]]:
+    """When the trials of a simulated random search on one worker were done, by both clocks.
 
     The simulator's own clock advances in steps; one of a typical trial's length is the fastest that we found.
     """
-    times: list[float] = []
+    times: list[tuple[float, float]] = []
 
     class Timed(SimulatorCallback):
         def on_trial_complete(self, trial: Any, result: dict[str, Any]) -> None:
             super().on_trial_complete(trial, result)
-            times.append(time.perf_counter() - start)
+            times.append(clock.read())
 
     cells = pd.DataFrame(table.cells, columns=list(EDGES))
     shown = np.stack([table.validation, table.seconds], axis=1)[:, None, None, :]
     space = _space(table)
     blackbox = BlackboxTabular(cells, space, {"epochs": randint(1, 1)}, shown, objectives_names=[METRIC, SECONDS])
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        os.environ["SYNETUNE_FOLDER"] = folder  # else it writes into the home folder
+        clock = Clock()
         Tuner(
             trial_backend=UserBlackboxBackend(blackbox, SECONDS, tuner_sleep_time=SLEEP_S),
             scheduler=RandomSearch(space, metrics=[METRIC], do_minimize=False, random_seed=0),
