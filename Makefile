@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench bench-peers clean
 
 ## Compare six ways of choosing a network's depth, and no search at all, at equal compute (about three minutes).
 demo: $(INSTALLED)
@@ -28,6 +28,10 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/coverage.py
 
+## Other packages on a published protocol, each in an environment of its own (hours; goes on where it was stopped).
+bench-peers: $(INSTALLED)
+	$(BIN)/python benchmarks/peers.py --plot docs/peers.svg
+
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
@@ -35,4 +39,4 @@ $(INSTALLED): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) nas.db nas.db-shm nas.db-wal nas-files
+	rm -rf $(VENV) .venv-peers nas.db nas.db-shm nas.db-wal nas-files
