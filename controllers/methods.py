@@ -10,6 +10,7 @@ from controllers.evolution import Evolution
 from controllers.fixed import Fixed
 from controllers.grid import Grid
 from controllers.one_shot import OneShot, one_shot_options
+from controllers.optuna_samplers import BruteForce, CmaEs, Gp, Nsga2, Nsga3, Qmc, Tpe
 from controllers.random import Random
 from controllers.reinforce import Reinforce
 from search_spaces.registry import resolve
@@ -18,11 +19,18 @@ from search_spaces.space import SearchSpace
 from search_spaces.values import read
 
 CONTROLLERS: dict[str, type[Controller]] = {
+    "brute_force": BruteForce,
+    "cmaes": CmaEs,
     "evolution": Evolution,
     "fixed": Fixed,
+    "gp": Gp,
     "grid": Grid,
+    "nsga2": Nsga2,
+    "nsga3": Nsga3,
+    "qmc": Qmc,
     "random": Random,
     "reinforce": Reinforce,
+    "tpe": Tpe,
     **dict.fromkeys(RELAXATIONS, OneShot),
 }
 """Methods by the name that a study file uses. Adding one is one file and one line here; every relaxation is one."""
