@@ -9,6 +9,7 @@ from controllers.controller import Controller
 from controllers.evolution import Evolution
 from controllers.fixed import Fixed
 from controllers.grid import Grid
+from controllers.local_search import LocalSearch
 from controllers.one_shot import OneShot, one_shot_options
 from controllers.optuna_samplers import BruteForce, CmaEs, Gp, Nsga2, Nsga3, Qmc, Tpe
 from controllers.random import Random
@@ -25,6 +26,7 @@ CONTROLLERS: dict[str, type[Controller]] = {
     "fixed": Fixed,
     "gp": Gp,
     "grid": Grid,
+    "local_search": LocalSearch,
     "nsga2": Nsga2,
     "nsga3": Nsga3,
     "qmc": Qmc,
