@@ -144,6 +144,14 @@ def local_time(moment: datetime) -> str:
     return f"{moment.astimezone():%Y-%m-%d %H:%M}"
 
 
+def in_percent(estimate: Estimate | None, *, sign: bool = False) -> str:
+    """A share in [0, 1] and its interval, in percent: `77.5 [75.0, 80.0]`."""
+    if estimate is None:
+        return NOTHING
+    interval = f"[{percent(estimate.low, sign=sign)}, {percent(estimate.high, sign=sign)}]"
+    return f"{percent(estimate.value, sign=sign)} {interval if estimate.low is not None else ''}".rstrip()
+
+
 def _listing(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
@@ -163,8 +171,8 @@ def _score_cells(method: MethodSummary, score: Score, best: float | None) -> Seq
     return (
         Text(method.label, style=style),
         f"{score.num}/{method.num_runs}",
-        Text(_in_percent(score.accuracy), style=style),
-        _in_percent(score.difference, sign=True),
+        Text(in_percent(score.accuracy), style=style),
+        in_percent(score.difference, sign=True),
         _chance(score.improvement),
     )
 
@@ -179,13 +187,6 @@ def _choice_cells(method: MethodSummary) -> Sequence[str]:
         percent(method.spent_share),
         method.ended or NOTHING,
     )
-
-
-def _in_percent(estimate: Estimate | None, *, sign: bool = False) -> str:
-    if estimate is None:
-        return NOTHING
-    interval = f"[{percent(estimate.low, sign=sign)}, {percent(estimate.high, sign=sign)}]"
-    return f"{percent(estimate.value, sign=sign)} {interval if estimate.low is not None else ''}".rstrip()
 
 
 def _chance(estimate: Estimate | None) -> str:

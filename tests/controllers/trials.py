@@ -16,9 +16,16 @@ def scored(
     *,
     status: Status = Status.COMPLETE,
     derived: Sequence[Architecture] = (),
+    num_parameters: int = 1,
+    inference_flops: int = 1,
 ) -> Trial:
     measurement = Measurement(
-        metrics={SCORE: score}, charges=(), epochs=1, num_parameters=1, inference_flops=1, derived=tuple(derived)
+        metrics={SCORE: score},
+        charges=(),
+        epochs=1,
+        num_parameters=num_parameters,
+        inference_flops=inference_flops,
+        derived=tuple(derived),
     )
     return Trial(number=number, proposal=_proposal(proposal), epochs=1, seed=0, status=status, measurement=measurement)
 

@@ -104,6 +104,23 @@ def test_compare_gives_both_scores_and_a_verdict(as_json):
     assert as_json("compare", "small", "--baseline", "random")["methods"][1]["delivered_difference"] is None
 
 
+def test_pareto_lists_the_fronts_and_their_volumes(as_json):
+    """Grid found 0.4 and 0.5, random 0.65 and 0.7, darts 0.3, with networks of the same size."""
+    document = as_json("pareto", "small", "--objectives", "val_accuracy,num_parameters")
+    assert document["reference"] == {"val_accuracy": 0.0, "num_parameters": 30.0}
+    assert [(front["label"], front["num_scored"], front["num_points"]) for front in document["methods"]] == [
+        ("grid", 2, 1),
+        ("random", 2, 1),
+        ("darts", 1, 1),
+    ]
+    assert [(point["run"], point["val_accuracy"]) for point in document["points"]] == [
+        (1, pytest.approx(0.5)),
+        (3, pytest.approx(0.7)),
+        (4, pytest.approx(0.3)),
+    ]
+    assert [point["on_joint_front"] for point in document["points"]] == [False, True, False]
+
+
 def test_query_returns_what_the_database_holds(as_json):
     assert as_json("query", "SELECT label, COUNT(*) AS n FROM runs WHERE phase = 'done' GROUP BY label") == [
         {"label": "darts", "n": 1},
@@ -113,11 +130,19 @@ def test_query_returns_what_the_database_holds(as_json):
     assert as_json("query", "SELECT 1 AS a, NULL AS a") == [{"a": 1, "a_2": None}]
 
 
-@pytest.mark.parametrize("command", ["ls", "show", "trials", "compare", "query"])
+ROWS = {"show": "runs", "compare": "methods", "pareto": "points"}
+"""Where a document has its rows."""
+
+
+@pytest.mark.parametrize("command", ["ls", "show", "trials", "compare", "pareto", "query"])
 def test_csv_has_the_rows_of_json(nas, as_json, command):
     arguments = {"ls": [], "query": ["SELECT run, label FROM runs"]}.get(command, ["small"])
     document = as_json(command, *arguments)
-    rows = document if isinstance(document, list) else document.get("runs", document.get("methods"))
+    rows = (
+        document
+        if isinstance(document, list)
+        else document.get("points", document.get("runs", document.get("methods")))
+    )
     code, out, err = nas(command, *arguments, "-f", "csv")
     assert (code, err) == (0, "")
     read = list(csv.DictReader(io.StringIO(out)))
@@ -135,6 +160,7 @@ def test_csv_has_the_rows_of_json(nas, as_json, command):
             ["compare", "small"],
             ["77.5 [75.0, 80.0]", "+22.5 [+20.0, +25.0]", "80.0 [70.0, 90.0]", "1 of 6 runs failed"],
         ),
+        (["pareto", "small"], ["val_accuracy against inference_flops", "60 FLOPs", "2/2", "70.0"]),
         (["query", "SELECT name FROM studies"], ["small"]),
         (["db", "check"], ["sqlite:///nas.db is as it should be"]),
         (["db", "upgrade"], ["revision 0001"]),
@@ -207,7 +233,9 @@ def test_a_dry_run_speaks_the_unit_of_the_budget(nas, budget, facts):
 def test_no_command_is_a_request_for_help(nas):
     code, out, _ = nas()
     assert code == 0
-    assert all(command in out for command in ("run", "resume", "ls", "show", "trials", "compare", "query", "db"))
+    assert all(
+        command in out for command in ("run", "resume", "ls", "show", "trials", "compare", "pareto", "query", "db")
+    )
 
 
 def stands_in(monkeypatch, name, outcome):
@@ -250,7 +278,7 @@ try:
     main(["compare", "small"])
 except SystemExit as error:
     assert error.code == 0
-print(sorted({"torch", "ray", "sklearn"} & set(sys.modules)))
+print(sorted({"torch", "ray", "sklearn", "optuna"} & set(sys.modules)))
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines()[-1] == "[]"
