@@ -1,11 +1,12 @@
 """What the adapter adds to Optuna: asking and telling through a controller, against Optuna's own in-memory loop.
 
-    python benchmarks/optuna_adapter.py [--trials 300] [--gp-trials 30] [--repeats 7]
+    python benchmarks/optuna_adapter.py [--trials 300] [--gp-trials 60] [--repeats 7] [--samplers tpe gp ...]
 
 Both sides search the same space of six decisions with the same sampler and the same options, in one process and in
 turns; the ratio is taken pair by pair. Optuna's sampler is seeded before every trial, outside of its time, as the
 adapter seeds its own: what a proposal costs depends on what was proposed before, so two different searches cannot be
-compared. The Gaussian process is slow and gets fewer trials. Prints a Markdown table.
+compared. Times are of the processor, with one thread: the machine may have other work. The Gaussian process is slow and
+gets fewer trials. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+import torch
 from machine import describe_machine
 
 from controllers import make_controller
@@ -71,7 +73,7 @@ def score(values: Sequence[int]) -> float:
 def time_adapter(method: str, num_trials: int, seed: int) -> float:
     """Seconds for all trials."""
     controller = make_controller(method, CONTESTS[method].options, space=Toy(), seed=seed)
-    start = time.perf_counter()
+    start = time.process_time()
     for number in range(num_trials):
         proposal = controller.ask(number)
         assert proposal is not None
@@ -81,7 +83,7 @@ def time_adapter(method: str, num_trials: int, seed: int) -> float:
         controller.tell(
             Trial(number=number, proposal=proposal, epochs=1, seed=0, status=Status.COMPLETE, measurement=measurement)
         )
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def time_optuna(method: str, num_trials: int, seed: int) -> float:
@@ -92,25 +94,27 @@ def time_optuna(method: str, num_trials: int, seed: int) -> float:
     for number in range(num_trials):
         for generator in generators(sampler):
             generator.rng.seed(int(np.random.default_rng((seed, number)).integers(NUM_SEEDS)))
-        start = time.perf_counter()
+        start = time.process_time()
         trial = study.ask()
         study.tell(trial, score([trial.suggest_categorical(name, range(NUM_OPTIONS)) for name in NAMES]))
-        seconds += time.perf_counter() - start
+        seconds += time.process_time() - start
     return seconds
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=300)
-    parser.add_argument("--gp-trials", type=int, default=30)
+    parser.add_argument("--gp-trials", type=int, default=60)
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--samplers", nargs="+", choices=CONTESTS, default=list(CONTESTS))
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     print(f"{describe_machine()}, optuna {optuna.__version__}\n")
     print("| sampler | trials | Optuna, ms per trial | adapter, ms per trial | ratio, median (min, max) | must be |")
     print("|---|---|---|---|---|---|")
-    for method in CONTESTS:
+    for method in arguments.samplers:
         num_trials = arguments.gp_trials if method == "gp" else arguments.trials
         pairs = [
             (time_optuna(method, num_trials, seed), time_adapter(method, num_trials, seed))

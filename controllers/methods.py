@@ -11,7 +11,8 @@ from controllers.fixed import Fixed
 from controllers.grid import Grid
 from controllers.local_search import LocalSearch
 from controllers.one_shot import OneShot, one_shot_options
-from controllers.optuna_samplers import BruteForce, CmaEs, Gp, Nsga2, Nsga3, Qmc, Tpe
+from controllers.optuna_numeric import CmaEs, Qmc
+from controllers.optuna_samplers import BruteForce, Gp, Nsga2, Nsga3, Tpe
 from controllers.random import Random
 from controllers.reinforce import Reinforce
 from search_spaces.registry import resolve

@@ -8,7 +8,7 @@ an ordered number for CMA-ES and quasi-random points, a category for all others.
 - Trials count in the order of telling; those pending come last, as running.
 - A draw that was tried already is mutated until it is new: its score is known, and the sampler would draw it again.
 
-The methods themselves are in `controllers/optuna_samplers.py`.
+The methods themselves are in `controllers/optuna_samplers.py` and `controllers/optuna_numeric.py`.
 """
 
 from __future__ import annotations
@@ -249,6 +249,11 @@ def frozen(
         system_attrs=attributes,
         intermediate_values={},
     )
+
+
+def seed_after(seed: int, num_told: int) -> int:
+    """For what is drawn when a trial is told."""
+    return int(np.random.default_rng((seed, num_told, 1)).integers(NUM_SEEDS))
 
 
 def generators(sampler: BaseSampler) -> Iterator[LazyRandomState]:

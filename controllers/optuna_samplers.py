@@ -1,10 +1,8 @@
-"""Optuna's samplers as methods. Hyperparameters have the library's defaults unless their docstring says otherwise.
+"""Optuna's samplers of categories as methods, with the library's defaults unless a docstring says otherwise.
 
 - TPE: tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011; multivariate: Falkner et al., ICML 2018)
 - GP: Gaussian process with log expected improvement (Ament et al., NeurIPS 2023)
 - NSGA-II and NSGA-III (Deb et al., IEEE TEVC 2002; Deb & Jain, IEEE TEVC 2014)
-- CMA-ES (Hansen & Ostermeier, Evolutionary Computation 2001)
-- QMC: Sobol' or Halton points (Bergstra & Bengio, JMLR 2012, section 5)
 - brute force: the whole space in a random order
 """
 
@@ -12,46 +10,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Any, ClassVar
 
-import numpy as np
-from optuna import Study
-from optuna.distributions import BaseDistribution
+import torch
 from optuna.samplers import (
     BaseSampler,
     BruteForceSampler,
-    CmaEsSampler,
     GPSampler,
     NSGAIIISampler,
     NSGAIISampler,
-    QMCSampler,
     TPESampler,
 )
 from optuna.samplers._ga import BaseGASampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from controllers.objectives import Objective
-from controllers.optuna import NUM_SEEDS, Sampled
+from controllers.optuna import Sampled, seed_after
 from controllers.trial import Proposal, Trial
 from search_spaces.architecture import Option
 from search_spaces.errors import InvalidInput, SearchExhausted
 from search_spaces.values import CONFIG
 
-MIN_CMAES_DIMENSIONS = 2
 Answers = tuple[tuple[str, Option], ...]
 ACCURACY_ALONE = (Objective.VAL_ACCURACY,)
 NO_GENERATION = -1
 """Of a trial that another method proposed."""
-
-
-class Points(StrEnum):
-    """Quasi-random sequences of points."""
-
-    SOBOL = "sobol"
-    HALTON = "halton"
 
 
 @dataclass(kw_only=True, config=CONFIG)
@@ -108,8 +93,8 @@ class Tpe(_MultiObjective):
 class Gp(Sampled):
     """Proposes where a Gaussian process expects most; decisions that not all trials so far had are answered at random.
 
-    It is fitted to the COMPLETE trials and maximises the expected improvement, which takes about a second. What
-    differs from Optuna: the fit does not start from the former one, which would be a memory of what was asked.
+    It is fitted to the COMPLETE trials and maximises the expected improvement. What differs from Optuna: the fit does
+    not start from the former one, which would be a memory of what was asked.
     """
 
     num_startup_trials: int = Field(default=10, ge=1)
@@ -128,7 +113,12 @@ class Gp(Sampled):
     def ask(self, number: int, pending: Sequence[Trial] = ()) -> Proposal:
         assert isinstance(self._sampler, GPSampler)
         self._sampler._gprs_cache_list = None
-        return super().ask(number, pending)
+        num_threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # on matrices this small more threads only wait for each other
+        try:
+            return super().ask(number, pending)
+        finally:
+            torch.set_num_threads(num_threads)
 
 
 @dataclass(kw_only=True, config=CONFIG)
@@ -189,101 +179,6 @@ class Nsga3(Nsga2):
         return NSGAIIISampler(**self._options(), dividing_parameter=self.dividing_parameter)
 
 
-class _CmaEsSampler(CmaEsSampler):
-    """Over the decisions that every architecture has: an optimiser cannot lose a dimension."""
-
-    def __init__(self, common: Sequence[str], **options: Any) -> None:
-        super().__init__(**options)
-        self._common = common
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        found = super().infer_relative_search_space(study, trial)
-        space = {name: distribution for name, distribution in found.items() if name in self._common}
-        return space if len(space) >= MIN_CMAES_DIMENSIONS else {}
-
-
-@dataclass(kw_only=True, config=CONFIG)
-class CmaEs(Sampled):
-    """Adapts a normal distribution over the options' indices; decisions that not all networks have are random.
-
-    Two decisions at least must be in every network, and options must be in a meaningful order. A generation counts
-    COMPLETE trials.
-    """
-
-    NUMERIC: ClassVar[bool] = True
-
-    num_startup_trials: int = Field(default=1, ge=1)
-    """COMPLETE trials before the distribution takes over; until then proposals are random."""
-    population: int | None = Field(default=None, ge=4)
-    """Trials of a generation; none: 4 + floor(3 ln(number of decisions))."""
-
-    def _make_sampler(self) -> BaseSampler:
-        common = set.intersection(*(set(probe) for probe in self._probes()))
-        if len(common) < MIN_CMAES_DIMENSIONS:
-            raise InvalidInput(
-                f"cmaes needs {MIN_CMAES_DIMENSIONS} decisions that every architecture has, got {len(common)}"
-            )
-        return _CmaEsSampler(
-            sorted(common),
-            n_startup_trials=self.num_startup_trials,
-            popsize=self.population,
-            warn_independent_sampling=False,
-            seed=0,
-        )
-
-    def tell(self, trial: Trial) -> None:
-        super().tell(trial)
-        if self._told[-1].state is TrialState.COMPLETE:
-            self._update(self._told[-1])
-
-    def _update(self, told: FrozenTrial) -> None:
-        """Keep the optimiser if the trial completes a generation: the next trial would update and write it down."""
-        sketch = self._begin(seed_after(self.seed, len(self._told)))
-        sketch.relative_params  # noqa: B018
-        written = self._storage.get_trial(sketch._trial_id).system_attrs
-        told.system_attrs.update({key: value for key, value in written.items() if ":optimizer" in key})
-
-
-class _QmcSampler(QMCSampler):
-    """Over all decisions of a space, each with a coordinate of its own; trial n is point n."""
-
-    def __init__(self, space: dict[str, BaseDistribution], **options: Any) -> None:
-        super().__init__(**options)
-        self._space = space
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return self._space
-
-    def _find_sample_id(self, study: Study, search_space: dict[str, BaseDistribution]) -> int:
-        return study._storage.get_n_trials(study._study_id) - 1  # all but the one that is drawn
-
-
-@dataclass(kw_only=True, config=CONFIG)
-class Qmc(Sampled):
-    """Covers the space evenly: random search with quasi-random numbers. Learns nothing.
-
-    Every decision has a coordinate of its own, which an architecture without that decision ignores.
-    """
-
-    NUMERIC: ClassVar[bool] = True
-    AVOIDS_REPEATS: ClassVar[bool] = False  # the points are even as they are
-
-    points: Points = Points.SOBOL
-    """`sobol` or `halton`."""
-    scramble: bool = True
-    """Randomise the points by the run's seed. Optuna's default is false, with which all seeds are one run."""
-
-    def _make_sampler(self) -> BaseSampler:
-        space = {name: distribution for probe in self._probes() for name, distribution in probe.items()}
-        return _QmcSampler(
-            space,
-            qmc_type=self.points.value,
-            scramble=self.scramble,
-            warn_independent_sampling=False,
-            seed=seed_after(self.seed, 0),
-        )
-
-
 @dataclass(kw_only=True, config=CONFIG)
 class BruteForce(Sampled):
     """Every combination of answers once, in a random order."""
@@ -313,8 +208,3 @@ def answers(proposal: Proposal) -> Answers:
     """What tells two combinations apart, even where they are the same network."""
     assert proposal.architecture is not None
     return tuple(proposal.architecture.decisions.items())
-
-
-def seed_after(seed: int, num_told: int) -> int:
-    """For what is drawn when a trial is told."""
-    return int(np.random.default_rng((seed, num_told, 1)).integers(NUM_SEEDS))
