@@ -42,7 +42,8 @@ NO_GENERATION = -1
 @dataclass(kw_only=True, config=CONFIG)
 class _MultiObjective(Sampled):
     objectives: tuple[Objective, ...] = Field(default=ACCURACY_ALONE, min_length=1)
-    """`val_accuracy` (maximised), `inference_flops` and `num_parameters` (minimised)."""
+    """`val_accuracy` (maximised), `inference_flops` and `num_parameters` (minimised). What a run delivers is its most
+    accurate network all the same."""
 
     def __post_init__(self) -> None:
         if len(set(self.objectives)) < len(self.objectives):
