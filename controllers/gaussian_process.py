@@ -12,12 +12,15 @@ Shapes: N points told, Q points pending, M points asked about, C columns of one-
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf, dpotri, dtrtrs
 from scipy.optimize import minimize
+from threadpoolctl import ThreadpoolController
 
 Floats = NDArray[np.float64]
 
@@ -32,6 +35,17 @@ NOT_POSITIVE = 1e10
 LOG_BOUND = 9.0
 """Logarithms of hyperparameters stay within these bounds."""
 LEAST_VARIANCE = 1e-10
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Matrices this small are multiplied much faster by one thread than by several that wait for each other."""
+    limit: AbstractContextManager[object] = _thread_pools().limit(limits=1)
+    return limit
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,16 +77,16 @@ class GaussianProcess:
 
     def tune(self, points: Points, z_N: Floats) -> None:
         """Move the hyperparameters to the most probable ones for values `z_N`, of mean 0 and variance 1."""
-        differences = self._differences(points, points)
-        found = minimize(
-            self._loss,
-            self._theta,
-            args=(differences, z_N),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[(-LOG_BOUND, LOG_BOUND)] * len(self._theta),
-            options={"maxiter": MAX_ITERATIONS},
-        )
+        with one_thread():
+            found = minimize(
+                self._loss,
+                self._theta,
+                args=(self._differences(points, points), z_N),
+                jac=True,
+                method="L-BFGS-B",
+                bounds=[(-LOG_BOUND, LOG_BOUND)] * len(self._theta),
+                options={"maxiter": MAX_ITERATIONS},
+            )
         if found.fun < NOT_POSITIVE:
             self._theta = found.x
 
@@ -83,14 +97,18 @@ class GaussianProcess:
         Krause & Burdick, JMLR 2014, GP-BUCB).
         """
         known = told if pending is None else _both(told, pending)
+        with one_thread():
+            return self._condition(known, len(told), z_N, asked)
+
+    def _condition(self, known: Points, num_told: int, z_N: Floats, asked: Points) -> tuple[Floats, Floats]:
         covariance = np.add(*self._kernel(self._differences(known, known)))
         covariance[np.diag_indices(len(known))] += self._noise()
         factor, _ = dpotrf(covariance, lower=1)
         solved_NM, _ = dtrtrs(factor, np.add(*self._kernel(self._differences(known, asked))), lower=1)
-        weights_N, _ = dtrtrs(factor[: len(told), : len(told)], z_N, lower=1)
+        weights_N, _ = dtrtrs(factor[:num_told, :num_told], z_N, lower=1)
         product, smooth = np.exp(self._theta[[0, -3]])
         variance_M = np.maximum(product + smooth - (solved_NM**2).sum(axis=0), LEAST_VARIANCE)
-        return solved_NM[: len(told)].T @ weights_N.ravel(), np.sqrt(variance_M)
+        return solved_NM[:num_told].T @ weights_N.ravel(), np.sqrt(variance_M)
 
     def _noise(self) -> float:
         return float(np.exp(self._theta[-1])) + JITTER
