@@ -39,9 +39,9 @@ MAX_TOLD = 400
 MAX_PENDING = 64
 NUM_TOP = 10
 """Best trials that are mutated."""
-NUM_MUTANTS, NUM_TWICE, NUM_RANDOM = 60, 20, 30
+NUM_MUTANTS, NUM_TWICE, NUM_RANDOM = 100, 33, 50
 """Candidates: mutants of the best, some of them mutated again, and random ones."""
-NUM_ROUNDS, NUM_CLIMBING, NUM_EACH = 2, 6, 5
+NUM_ROUNDS, NUM_CLIMBING, NUM_EACH = 2, 8, 6
 """Then the best candidates are mutated: rounds, candidates of each, mutants of each."""
 WIDTH_SHAPE = 3.0
 """The bound lies so many deviations above the mean on average; the number is Gamma distributed."""
