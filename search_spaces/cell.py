@@ -8,7 +8,7 @@ Shapes: B batch, C channels, H and W height and width, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic.dataclasses import dataclass as validated
@@ -92,6 +92,15 @@ class Cell(ChainSpace):
 
     def compose(self, choose: Choose) -> Architecture:
         return super().compose(_once(choose))
+
+    def canonical_decisions(self, architecture: Architecture) -> Mapping[str, Option]:
+        """The decisions, with those of the first genotype that is this cell: the same for equal networks."""
+        genotypes = [block["op"] for stage in architecture.form["stages"] for block in stage["blocks"]]
+        others = {name: answer for name, answer in architecture.decisions.items() if not name.startswith("edge")}
+        if not genotypes:
+            return others
+        edges = zip(EDGES, from_text(genotypes[0]), strict=True)
+        return {**others, **{f"edge{source}>{target}": op for (source, target), op in edges}}
 
     def compose_block(self, choose: Choose, prefix: str) -> dict[str, Any]:
         genotype = [str(choose(f"edge{source}>{target}", self.all_ops())) for source, target in EDGES]

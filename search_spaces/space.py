@@ -23,7 +23,13 @@ class Choose(Protocol):
 
 @runtime_checkable
 class SearchSpace(Protocol):
-    """A set of architectures for inputs of one shape."""
+    """A set of architectures for inputs of one shape.
+
+    A space may also have `allows(architecture) -> bool`, for limits that not all of its architectures keep to
+    (`search_spaces.compose`); `footprint(architecture)`, the sizes that it knows without training
+    (`search_spaces.footprint`); and `canonical_decisions(architecture)`, the same for equal networks
+    (`search_spaces.codes`).
+    """
 
     @property
     def input_shape(self) -> tuple[int, ...]:
