@@ -7,6 +7,7 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -63,6 +64,7 @@ def time_trials(method: str, num_trials: int, path: Path) -> tuple[float, float]
         return clock.read()
 
 
+@cache
 def fingerprint() -> str:
     """Of the project's code: what another version measured is measured again."""
     folders = (Path(str(floor.__file__)).parent for floor in (search_spaces, controllers, workers, nas))
