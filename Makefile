@@ -25,6 +25,8 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/orchestration.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/replay.py
+	$(BIN)/python benchmarks/compare.py
+	$(BIN)/python benchmarks/coverage.py
 
 ## Other packages on a published protocol, each in an environment of its own (hours; goes on where it was stopped).
 bench-peers: $(INSTALLED)

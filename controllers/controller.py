@@ -19,7 +19,8 @@ class Controller(Protocol):
     - no state lives outside, and none is pickled.
 
     Hyperparameters are keyword fields of a frozen-in-spirit dataclass with the paper's defaults; `space` and
-    `seed` are fields like the others, filled in by the service.
+    `seed` are fields like the others, filled in by the service, and so is `trial_epochs`, the epochs of one ordinary
+    trial of the study, where a controller has such a field.
     """
 
     def ask(self, number: int, pending: Sequence[Trial] = ()) -> Proposal | None:

@@ -38,6 +38,8 @@ class Evolution:
     """Members; the first ones are random."""
     tournament: int = Field(default=5, ge=1)
     """Members drawn, with replacement; the best becomes the parent, the first drawn of equals."""
+    redraw: bool = True
+    """Whether a child that was tried already is drawn again; in the paper it is trained again."""
     crossover_probability: float = Field(default=0.0, ge=0, le=1)
     """Chance that the mutated parent is a uniform crossover of two winners instead of one winner."""
 
@@ -49,10 +51,9 @@ class Evolution:
     def ask(self, number: int, pending: Sequence[Trial] = ()) -> Proposal:
         rng = np.random.default_rng((self.seed, number))
         is_warm_up = self._num_told + len(pending) < self.population or not self._alive
-        tried = self._told.union(trial.architecture for trial in pending if trial.architecture is not None)
-        for _ in range(MAX_DRAWS):
+        for _ in range(MAX_DRAWS if self.redraw else 1):
             child = sample(self.space, rng) if is_warm_up else self._child(rng)
-            if child not in tried:
+            if child not in self._told and all(child != trial.architecture for trial in pending):
                 break
         return Proposal(architecture=child)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from controllers.asha import Asha
 from controllers.controller import Controller
 from controllers.evolution import Evolution
 from controllers.fixed import Fixed
@@ -12,28 +13,38 @@ from controllers.grid import Grid
 from controllers.one_shot import OneShot, one_shot_options
 from controllers.random import Random
 from controllers.reinforce import Reinforce
+from controllers.successive_halving import SuccessiveHalving
 from search_spaces.registry import resolve
 from search_spaces.relaxations import RELAXATIONS
 from search_spaces.space import SearchSpace
 from search_spaces.values import read
 
 CONTROLLERS: dict[str, type[Controller]] = {
+    "asha": Asha,
     "evolution": Evolution,
     "fixed": Fixed,
     "grid": Grid,
     "random": Random,
     "reinforce": Reinforce,
+    "successive_halving": SuccessiveHalving,
     **dict.fromkeys(RELAXATIONS, OneShot),
 }
 """Methods by the name that a study file uses. Adding one is one file and one line here; every relaxation is one."""
 
 
-def make_controller(method: str, options: Mapping[str, Any], *, space: SearchSpace, seed: int) -> Controller:
+def make_controller(
+    method: str, options: Mapping[str, Any], *, space: SearchSpace, seed: int, trial_epochs: int = 1
+) -> Controller:
     """The controller called `method` with these hyperparameters.
+
+    `trial_epochs`, the epochs of one ordinary trial, is for the controllers that have such a field.
 
     Raises:
         InvalidInput: unknown method or hyperparameter, or a value out of its range.
     """
     controller = resolve(method, CONTROLLERS, what="method", field="method")
     fields = one_shot_options(method, options) if method in RELAXATIONS else options
-    return read(controller, fields, filled_in={"space": space, "seed": seed})
+    filled_in = {"space": space, "seed": seed}
+    if "trial_epochs" in getattr(controller, "__dataclass_fields__", {}):
+        filled_in["trial_epochs"] = trial_epochs
+    return read(controller, fields, filled_in=filled_in)

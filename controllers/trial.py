@@ -53,13 +53,19 @@ class Proposal:
     recipe: str = "standard"
     recipe_options: Mapping[str, Any] = field(default_factory=dict)
     epochs: int | None = None
-    """Epochs wanted; None: as many as the study trains every trial."""
+    """Epochs that the network has been trained for when the trial ends; None: as many as the study trains every
+    trial."""
     min_epochs: int | None = None
     """Fewest epochs accepted when the budget does not pay for all; None: all or nothing."""
     budget_share: float | None = None
     """Largest part of the run's whole budget that this trial may take."""
     parent: int | None = None
     """Number of the trial of the same run whose weights this one starts from."""
+    resumed_epochs: int = 0
+    """Epochs that `parent` has trained, if this trial goes on where that one stopped: with its weights, optimizer,
+    schedule, seed and epoch count. Only the epochs beyond are trained and paid. 0: a training of its own."""
+    schedule_epochs: int | None = None
+    """Epochs that the learning-rate schedule spans, never fewer than `epochs`; None: the trial's own."""
     prunable: bool = True
     """Whether the study's scheduler may stop the trial early."""
     controller_flops: int = 0
@@ -67,13 +73,18 @@ class Proposal:
     notes: Mapping[str, Any] = field(default_factory=dict)
     """What proposing found out and telling will need, in JSON types. Stored with the trial, so that a replay has it."""
 
+    @property
+    def resumable(self) -> bool:
+        """Whether another trial may go on where this one stops: its schedule reaches beyond its own end."""
+        return self.schedule_epochs is not None and self.epochs is not None and self.epochs < self.schedule_epochs
+
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
     """Metrics after one epoch, and the cost of the trial up to then."""
 
     number: int
-    """1 for the first."""
+    """1 for the first of the network's training."""
     metrics: Mapping[str, float]
     cost: Cost
     profile: tuple[float, ...] = ()
@@ -91,6 +102,7 @@ class Measurement:
     metrics: Mapping[str, float]
     charges: tuple[Charge, ...]
     epochs: int
+    """Epochs that the network has been trained for, those of a resumed parent included."""
     num_parameters: int | None
     """None where a table does not say, as is `inference_flops`."""
     inference_flops: int | None
@@ -119,7 +131,7 @@ class Trial:
     """Position in the order of asking, from 0, within the run."""
     proposal: Proposal
     epochs: int
-    """Epochs granted."""
+    """Epochs granted, those of a resumed parent included."""
     seed: int
     status: Status = Status.RUNNING
     measurement: Measurement | None = None

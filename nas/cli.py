@@ -17,11 +17,11 @@ from rich.table import Table
 from rich.text import Text
 
 from nas import output, tables
-from nas.comparison import compare as compare_runs
+from nas.comparing import closing_tables, compare_studies
 from nas.output import Format
 from nas.records import StudyStatus
+from nas.statistics.equivalence import MARGIN
 from nas.store import Store, open_store, upgrade_store
-from nas.verdict import verdict
 from search_spaces.errors import Interrupted, InvalidInput, NasError, StoreError
 
 if TYPE_CHECKING:
@@ -166,30 +166,38 @@ def trials(
 
 @app.command()
 def compare(
-    study: StudyName,
+    studies: Annotated[list[str], typer.Argument(metavar="STUDY", help="Names or ids of one or more studies.")],
     baseline: Annotated[
         str | None, typer.Option(metavar="LABEL", help="Compare with this method; default: grid, else the first.")
     ] = None,
+    margin: Annotated[
+        float, typer.Option(metavar="POINTS", help="Differences of accuracy up to this are too small to matter.")
+    ] = 100 * MARGIN,
+    cap: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FLOPS", help="Also compare what every run found within this: 60e6, or several: 1e6,1e7."),
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="SHARES", help="Also compare the best so far at shares of the budget: 0.25,1.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare despite unequal budgets or too few seeds, with a warning.")
+    ] = False,
     db: Database = DEFAULT_DB,
     format: Formatted = Format.TABLE,
 ) -> None:
     """Say which method won, by how much, how surely, and at which depth."""
     with open_store(db, create=False) as store:
-        runs = store.frame("v_compare", study)
-    try:
-        comparison = compare_runs(runs, baseline)
-    except InvalidInput as error:
-        raise InvalidInput(error.message, field=f"--{error.field}" if error.field else "") from None
-    frame = comparison.frame()
-    rows = output.rows(frame)
-    match format:
-        case Format.JSON:
-            header = {"study": comparison.study, "baseline": comparison.baseline}
-            output.write_json({**header, "methods": rows, "verdict": verdict(comparison)})
-        case Format.CSV:
-            output.write_csv([str(name) for name in frame.columns], rows)
-        case Format.TABLE:
-            output.write(*tables.comparison_tables(comparison))
+        compare_studies(
+            store,
+            studies,
+            baseline=baseline,
+            margin=margin,
+            caps=cap or (),
+            shares=at,
+            force=force,
+            format=format,
+        )
 
 
 @app.command()
@@ -249,7 +257,7 @@ def _watched(store: Store, work: Callable[[Callable[[Study | Simulation], None]]
             name = work(progress.watch)
     except Interrupted as error:
         raise Interrupted(f"{error} --db {store}") from None
-    output.write(*tables.comparison_tables(compare_runs(store.frame("v_compare", name))))
+    output.write(*closing_tables(store, name))
     _say(f"Stored in {store} as study {name}.")
     status = next(study.status for study in store.studies() if study.name == name)
     return FAILED if status is StudyStatus.FAILED else 0

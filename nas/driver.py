@@ -2,6 +2,9 @@
 
 Every step is one transaction: the study changes in memory, its records are stored, and only then are files that
 nothing needs any more deleted. A driver that dies between two steps loses nothing that was stored.
+
+Kept are the files of trials in flight, of each run's choice, and, while a run searches, of trials that others may go on
+from.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controllers.trial import Epoch, Kind, Trial
-from nas.records import ArtifactSaved, EpochsReported, Record, StudyChanged, StudyStatus
+from nas.records import ArtifactSaved, EpochsReported, Phase, Record, StudyChanged, StudyStatus
 from nas.run import Run
 from nas.store import Store
 from nas.study import Study
@@ -43,7 +46,9 @@ class Driver:
         self.files = files
         self.on_change = on_change
         self._choices = {run.plan.index: run.choice for run in study.runs}
-        self._sweep()
+        self._searching = [run for run in study.runs if run.phase is Phase.SEARCHING]
+        for run in study.runs:
+            self._sweep(run)  # what a driver that died had stored as finished but not yet deleted
         self._store(StudyChanged(status=StudyStatus.RUNNING))
 
     @property
@@ -55,6 +60,7 @@ class Driver:
         """The next job; None: wait, or done."""
         dispatch = self.study.propose()
         self._store()
+        self._sweep_searched()
         if dispatch is None:
             return None
         run, trial = dispatch.run.plan.index, dispatch.trial
@@ -105,7 +111,7 @@ class Driver:
             seed=trial.seed,
             time_limit_s=limits.trial_seconds,
             folder=self._folder(run, trial.number),
-            parent_folder=None if parent is None else self._folder(run, parent),
+            parent_folder=None if parent is None else self._folder(run, self.study.runs[run].lineage.source(parent)),
             checkpoint_s=limits.checkpoint_seconds,
             max_flops=self.study.runs[run].purse.max_flops(trial),
             max_device_us=self.study.runs[run].purse.max_device_us(trial),
@@ -127,14 +133,20 @@ class Driver:
             self._discard(state, old)
 
     def _discard(self, run: Run, number: int) -> None:
-        if number not in run.pending and (run.choice is None or run.choice.number != number):
+        may_be_resumed = run.phase is Phase.SEARCHING and run.lineage.may_be_resumed(number)
+        is_choice = run.choice is not None and run.choice.number == number
+        if number not in run.pending and not may_be_resumed and not is_choice:
             shutil.rmtree(self._folder(run.plan.index, number), ignore_errors=True)
 
-    def _sweep(self) -> None:
-        """Delete what a driver that died had stored as finished but not yet deleted."""
-        for run in self.study.runs:
-            for folder in (self.files / f"{run.plan.index:03d}").glob("*"):
-                self._discard(run, int(folder.name))
+    def _sweep(self, run: Run) -> None:
+        for folder in (self.files / f"{run.plan.index:03d}").glob("*"):
+            self._discard(run, int(folder.name))
+
+    def _sweep_searched(self) -> None:
+        """Delete what was kept for trials to go on from, once a run proposes none any more."""
+        for run in [run for run in self._searching if run.phase is not Phase.SEARCHING]:
+            self._searching.remove(run)
+            self._sweep(run)
 
     def _store(self, *before: Record, after: Sequence[Record] = ()) -> None:
         records = (*before, *self.study.drain(), *after)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import accumulate
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
 
 from rich.table import Table
 from rich.text import Text
 
+from controllers.asha import Asha
 from controllers.cost import Cost, Unit
 from controllers.grid import Grid
 from controllers.one_shot import OneShot
 from controllers.seeded import without_seeds
+from controllers.successive_halving import SuccessiveHalving
 from controllers.trial import AS_LONG_AS_PAID, Kind, Proposal
 from nas.output import table
 from nas.plan import Plan
 from nas.quantities import amount, flops, number, percent
 from nas.tables import facts_table
-from nas.tariff import GUESSED_US_PER_FLOP, Throughput
+from nas.tariff import GUESSED_US_PER_FLOP, Throughput, num_blocks
 from search_spaces.errors import InvalidInput, TrialFailed
 
 UNKNOWN = "unknown before a trial has been measured"
@@ -83,14 +85,43 @@ def _estimate(plan: Plan, label: str) -> tuple[str, str]:
         prices = accumulate(plan.prices.trial_cost(point).atoms(plan.unit) for point in points)
         num_paid = sum(price <= plan.budget for price in prices)
         return number(num_paid), f"the first {num_paid} of {len(points)} grid points"
+    if isinstance(controller, SuccessiveHalving):
+        places, epochs = zip(*controller.rungs, strict=True)
+        num_brackets = plan.budget / _climb(plan, places, epochs)
+        which = f"brackets of {_listed(places)} trials that reach {_listed(epochs)} epochs"
+        return _about(num_brackets * sum(places)), f"{num_brackets:,.1f} {which}, at typical cost"
+    if isinstance(controller, Asha):
+        reach = [controller.reduction_factor**-rung for rung in range(len(controller.rungs))]
+        num_candidates = plan.budget / _climb(plan, reach, controller.rungs)
+        which = f"{_about(num_candidates)} candidates, of which one in {controller.reduction_factor} goes on"
+        return _about(num_candidates * sum(reach)), f"{which} at {_listed(controller.rungs)} epochs, at typical cost"
     share = proposal.budget_share or 1.0
     each = plan.typical_trial.atoms(plan.unit) + (proposal.controller_flops if plan.unit is Unit.FLOPS else 0)
     if isinstance(controller, OneShot):
         rest = int((1 - share) * plan.budget) // each
         derived = rest if controller.derive_top is None else min(rest, controller.derive_top)
         return f"1 + {derived}", f"a supernet for {percent(share, digits=0)} % of the budget, then what it points to"
-    num = plan.budget / each
-    return f"{num:,.1f}" if num < 10 else f"{num:,.0f}", "of typical cost; networks tried before cost nothing"
+    return _about(plan.budget / each), "of typical cost; networks tried before cost nothing"
+
+
+def _climb(plan: Plan, places: Sequence[float], epochs: Sequence[int]) -> float:
+    """Atoms that it takes to train so many networks of typical cost on every rung, each on from the rung below."""
+    per_trial, each = plan.spec.training.epochs, plan.typical_trial.atoms(plan.unit)
+
+    def reaching(epochs: int) -> float:
+        return num_blocks(epochs, per_trial) if plan.unit is Unit.TRIALS else each * epochs / per_trial
+
+    new = [reaching(high) - reaching(low) for low, high in pairwise((0, *epochs))]
+    return sum(count * atoms for count, atoms in zip(places, new, strict=True))
+
+
+def _about(num: float) -> str:
+    return f"{num:,.1f}" if num < 10 else f"{num:,.0f}"
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    *others, last = map(number, numbers)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _is_known(plan: Plan) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -60,7 +60,7 @@ def write_csv(names: Sequence[str], records: Iterable[Row]) -> None:
     writer.writerows([_as_text(record[name]) for name in names] for record in records)
 
 
-def write(*renderables: Table | Text | str) -> None:
+def write(*renderables: RenderableType) -> None:
     """Anything for people."""
     terminal = Console(markup=False, highlight=False)
     console = terminal if terminal.is_terminal else Console(markup=False, highlight=False, width=UNLIMITED)

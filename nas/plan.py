@@ -98,7 +98,13 @@ class Plan:
         """A fresh controller for the run of `method` with `seed`."""
         with _field(f"methods.{self.spec.methods.index(method)}"):
             policy_seed = derive_seed(self.spec.seed, seed, "policy")
-            controller = make_controller(method.method, method.options, space=self.space, seed=policy_seed)
+            controller = make_controller(
+                method.method,
+                method.options,
+                space=self.space,
+                seed=policy_seed,
+                trial_epochs=self.spec.training.epochs,
+            )
             if method.start_from is None:
                 return controller
             with _field("start_from"):

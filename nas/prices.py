@@ -50,6 +50,7 @@ class TrainingPrices:
             controller_flops=proposal.controller_flops,
             epochs_per_trial=self.training.epochs,
             throughput=throughput,
+            resumed_epochs=proposal.resumed_epochs,
         )
 
     def epoch_cost(self, trial: Trial) -> Cost:
@@ -80,9 +81,12 @@ class TablePrices:
             return Steps(fixed=0, steps={})  # no table knows what training further would show
         return table_tariff(
             self.unit,
-            costs=self.lookup.costs(proposal.architecture, proposal.epochs or self.epochs),
+            costs=self.lookup.costs(
+                proposal.architecture, proposal.epochs or self.epochs, resumed_epochs=proposal.resumed_epochs
+            ),
             controller_flops=proposal.controller_flops,
             epochs_per_trial=self.epochs,
+            resumed_epochs=proposal.resumed_epochs,
         )
 
     def epoch_cost(self, trial: Trial) -> Cost:

@@ -46,6 +46,7 @@ class Purse:
         wanted = self.wanted(proposal)
         epochs = min(wanted, costs.affordable(amount))
         fewest = wanted if proposal.min_epochs is None else min(proposal.min_epochs, wanted)
+        fewest = max(fewest, proposal.resumed_epochs + 1)
         return Grant(epochs=epochs, reserved=costs.price(epochs)) if epochs >= fewest else None
 
     def wanted(self, proposal: Proposal) -> int:
@@ -83,6 +84,7 @@ class Purse:
             charges,
             controller_flops=trial.proposal.controller_flops,
             epochs_per_trial=self.study.spec.training.epochs,
+            resumed_epochs=trial.proposal.resumed_epochs,
         )
         paid, excess = cap(billed, self.ledger.reservation(trial.number), self.plan.unit)
         self.ledger.settle(trial.number, total(paid).atoms(self.plan.unit))
@@ -112,7 +114,7 @@ class Purse:
             return Grant(epochs=trial.epochs, reserved=reserved)
         costs = self._tariff(trial.proposal)
         epochs = min(trial.epochs, costs.affordable(self.ledger.free + reserved - amount))
-        if epochs < max(trial.proposal.min_epochs or trial.epochs, kept.epochs):
+        if epochs < max(trial.proposal.min_epochs or trial.epochs, trial.proposal.resumed_epochs + max(kept.epochs, 1)):
             return None
         self.ledger.release(trial.number)
         self.ledger.charge(amount)
@@ -122,7 +124,7 @@ class Purse:
 
     def under_way(self, trial: Trial, spent: Cost) -> Cost:
         """The epoch in which a worker died, charged whole: nobody knows how far it got."""
-        if spent.epochs >= trial.epochs:
+        if trial.proposal.resumed_epochs + spent.epochs >= trial.epochs:
             return Cost()
         epoch = self.study.prices.epoch_cost(trial)
         return replace(epoch, device_us=self.throughput.predict_us(epoch.flops))

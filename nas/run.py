@@ -14,6 +14,7 @@ from controllers.cost import Charge, ChargeKind, Cost, total
 from controllers.seeds import derive_seed
 from controllers.trial import AS_LONG_AS_PAID, Kind, Measurement, Proposal, Status, Trial
 from nas.ledger import Ledger
+from nas.lineage import Lineage, identity
 from nas.log import Log
 from nas.plan import Plan
 from nas.purse import Grant, Purse
@@ -30,7 +31,6 @@ from nas.records import (
     TrialStarted,
 )
 from nas.tariff import Throughput
-from search_spaces.architecture import canonical_json
 from search_spaces.errors import SearchExhausted, TrialFailed
 from workers.job import Failure, Outcome
 
@@ -54,6 +54,7 @@ class Run:
         self.stop_reason = ""
         self.choice: Trial | None = None
         self.num_trials = 0
+        self.lineage = Lineage()
         self.pending: dict[int, Trial] = {}
         self.attempts: dict[int, int] = {}
         self._to_retry: list[int] = []
@@ -181,7 +182,10 @@ class Run:
             if known is not None:
                 self._answer_from(known, proposal)
                 return None
+            if self.lineage.is_under_way(proposal, self.pending.values()):
+                return None  # it will be answered from there
         try:
+            self.lineage.check(proposal, wanted=self.purse.wanted(proposal))
             granted = self.purse.grant(proposal)
         except TrialFailed as error:
             self._refuse(proposal, str(error))
@@ -226,8 +230,10 @@ class Run:
 
     def _create(self, proposal: Proposal, granted: Grant) -> Trial:
         number = self.num_trials
-        stream = ("final",) if proposal.kind is Kind.FINAL else ("trial", number)
-        seed = derive_seed(self.study.spec.seed, self.plan.seed, *stream)
+        seed = self.lineage.seed(proposal)
+        if seed is None:
+            stream = ("final",) if proposal.kind is Kind.FINAL else ("trial", number)
+            seed = derive_seed(self.study.spec.seed, self.plan.seed, *stream)
         trial = Trial(number=number, proposal=proposal, epochs=granted.epochs, seed=seed)
         self.num_trials += 1
         self.log.write(
@@ -291,6 +297,7 @@ class Run:
     def _learn(self, trial: Trial, *, reused_from: int | None) -> None:
         """Everything that a finished trial changes, now or in a replay."""
         self._has_continued = self._has_continued or trial.proposal.kind is Kind.CONTINUATION
+        self.lineage.learn(trial, reused_from=reused_from)
         # A network that breaks as it is built costs nothing either, so that failures alone could go on for ever.
         taught_nothing = reused_from is not None or trial.status is Status.FAILED
         self._idle = self._idle + 1 if taught_nothing else 0
@@ -322,9 +329,3 @@ class Run:
         self.stop_reason = reason or self.stop_reason
         choice = self.choice.number if self.choice else None
         self.log.write(RunChanged(run=self.plan.index, phase=phase, stop_reason=self.stop_reason, choice=choice))
-
-
-def identity(proposal: Proposal) -> str:
-    """What has to agree for two trials to be the same training but for the seed."""
-    assert proposal.architecture is not None
-    return canonical_json([proposal.architecture.id, proposal.recipe, dict(proposal.recipe_options), proposal.epochs])

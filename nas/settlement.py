@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from controllers.cost import Charge, ChargeKind, Cost, Unit
+from nas.tariff import num_blocks
 
 FIELDS = {
     Unit.FLOPS: "flops",
@@ -15,13 +16,16 @@ FIELDS = {
 }
 
 
-def bill(charges: Sequence[Charge], *, controller_flops: int, epochs_per_trial: int) -> tuple[Charge, ...]:
+def bill(
+    charges: Sequence[Charge], *, controller_flops: int, epochs_per_trial: int, resumed_epochs: int = 0
+) -> tuple[Charge, ...]:
     """The charges of one search trial: the worker's, plus the controller's work, plus the trial itself.
 
-    A training of up to `epochs_per_trial` epochs is one trial, a longer one several.
+    A training of up to `epochs_per_trial` epochs is one trial, a longer one several. What goes on from another trial is
+    the same training: it is another trial only beyond the epochs that are paid as trials already.
     """
-    epochs = sum(charge.cost.epochs for charge in charges)
-    trials = max(-(-epochs // epochs_per_trial), 1)
+    epochs = resumed_epochs + sum(charge.cost.epochs for charge in charges)
+    trials = max(num_blocks(epochs, epochs_per_trial), 1) - num_blocks(resumed_epochs, epochs_per_trial)
     if controller_flops == 0 and charges:
         first, *others = charges
         return (replace(first, cost=replace(first.cost, trials=trials)), *others)

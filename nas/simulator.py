@@ -103,7 +103,12 @@ class Cluster:
         architecture = trial.architecture
         assert architecture is not None, "a table has no price for a supernet, so none is granted"
         is_final = trial.proposal.kind is Kind.FINAL
-        shown = self.lookup.final(architecture) if is_final else self.lookup.measure(architecture, trial.epochs)
+        resumed = trial.proposal.resumed_epochs
+        shown = (
+            self.lookup.final(architecture)
+            if is_final
+            else self.lookup.measure(architecture, trial.epochs, resumed_epochs=resumed)
+        )
         took_us = shown.cost.device_us or shown.cost.flops
         heappush(self._flying, (self._started_us.get(trial.number, self._now_us) + took_us, trial.number))
         self._shown[trial.number] = shown

@@ -92,7 +92,7 @@ class BudgetSpec(Section):
     epochs: int | None = Field(default=None, ge=1, le=MAX_AMOUNT)
     """Epochs of training, whatever one costs."""
     trials: int | None = Field(default=None, ge=1, le=MAX_AMOUNT)
-    """Ordinary trials; a longer training counts as several."""
+    """Ordinary trials; a longer training counts as several, and trials that go on from each other as one training."""
     of_grid: float | None = Field(default=None, gt=0)
     """Part of what training the study's whole grid costs."""
     unit: Literal[Unit.FLOPS, Unit.EPOCHS, Unit.TRIALS] = Unit.FLOPS

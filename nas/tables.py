@@ -1,8 +1,8 @@
-"""The tables that people read: studies, runs, trials, and the comparison."""
+"""The tables that people read: studies, runs and trials."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,19 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from controllers.cost import MICROSECONDS_PER_SECOND, Unit
-from nas.bootstrap import Estimate
-from nas.comparison import Comparison, MethodSummary, Score, without_figures
+from nas.comparison import without_figures
 from nas.output import Row, table
-from nas.quantities import NOTHING, amount, flops, number, percent, seconds
-from nas.verdict import verdict
+from nas.quantities import amount, flops, number, percent, seconds
 
 STYLES = {"failed": "red", "interrupted": "yellow", "running": "cyan", "complete": "green", "done": "green"}
 """Colours of statuses and phases."""
-
-SCORE_TITLES = {
-    "delivered": ("Delivered test accuracy, %:", "the trained model that a run holds when its budget is spent"),
-    "retrained": ("Retrained test accuracy, %:", "its architecture after the final protocol, the same for all"),
-}
 
 
 def studies_table(studies: Sequence[Row]) -> Table:
@@ -121,24 +114,6 @@ def trials_table(trials: Sequence[Row]) -> Table:
     return table(columns, body)
 
 
-def comparison_tables(comparison: Comparison) -> Iterator[Table | Text]:
-    """Both scores, what was chosen and spent, and the verdict."""
-    yield Text.assemble(
-        "Study ", (comparison.study, "bold"), f", baseline {comparison.baseline}. [ ] are 95 % intervals.\n"
-    )
-    for name, (title, explanation) in SCORE_TITLES.items():
-        yield Text.assemble((title, "bold"), f" {explanation}")
-        columns = {"method": False, "runs": True, "mean": False, "difference": False, "P(better)": False}
-        best = _best(comparison, name)
-        yield table(columns, (_score_cells(method, method.scores[name], best) for method in comparison.methods))
-        yield Text()
-    yield Text("Chosen and spent", style="bold")
-    columns = {"method": False, "depth": True, "range": True, "inference": True, "spent %": True, "ended": False}
-    yield table(columns, (_choice_cells(method) for method in comparison.methods))
-    for sentence in verdict(comparison):
-        yield Text(f"\n{sentence}")
-
-
 def local_time(moment: datetime) -> str:
     """To the minute, in this machine's time zone."""
     return f"{moment.astimezone():%Y-%m-%d %H:%M}"
@@ -150,46 +125,3 @@ def _listing(values: Mapping[str, Any]) -> str:
 
 def _status(status: str) -> Text:
     return Text(status, style=STYLES.get(status, ""))
-
-
-def _best(comparison: Comparison, name: str) -> float | None:
-    means = [method.scores[name].accuracy for method in comparison.methods]
-    return max((accuracy.value for accuracy in means if accuracy is not None), default=None)
-
-
-def _score_cells(method: MethodSummary, score: Score, best: float | None) -> Sequence[str | Text]:
-    is_best = score.accuracy is not None and score.accuracy.value == best
-    style = "bold green" if is_best else ""
-    return (
-        Text(method.label, style=style),
-        f"{score.num}/{method.num_runs}",
-        Text(_in_percent(score.accuracy), style=style),
-        _in_percent(score.difference, sign=True),
-        _chance(score.improvement),
-    )
-
-
-def _choice_cells(method: MethodSummary) -> Sequence[str]:
-    is_range = method.min_depth is not None and method.min_depth != method.max_depth
-    return (
-        method.label,
-        number(method.depth),
-        f"{method.min_depth}-{method.max_depth}" if is_range else NOTHING,
-        flops(method.inference_flops),
-        percent(method.spent_share),
-        method.ended or NOTHING,
-    )
-
-
-def _in_percent(estimate: Estimate | None, *, sign: bool = False) -> str:
-    if estimate is None:
-        return NOTHING
-    interval = f"[{percent(estimate.low, sign=sign)}, {percent(estimate.high, sign=sign)}]"
-    return f"{percent(estimate.value, sign=sign)} {interval if estimate.low is not None else ''}".rstrip()
-
-
-def _chance(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return NOTHING
-    interval = f" [{estimate.low:.2f}, {estimate.high:.2f}]" if estimate.low is not None else ""
-    return f"{estimate.value:.2f}{interval}"

@@ -19,27 +19,40 @@ class Tariff(Protocol):
     """What the epochs of one trial cost, in the atoms of a unit."""
 
     def price(self, epochs: int) -> int:
-        """Atoms for `epochs`."""
+        """Atoms for reaching `epochs`."""
 
     def affordable(self, amount: int) -> int:
-        """Most epochs that `amount` atoms pay for."""
+        """Most epochs that `amount` atoms reach."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Blocks:
-    """Epochs are paid in blocks of equal price, on top of a fixed amount."""
+    """Epochs are paid in blocks of equal price, on top of a fixed amount.
+
+    A trial that goes on from another pays for the blocks that this one had not started: the whole chain pays what one
+    uninterrupted training would.
+    """
 
     fixed: int
     """Atoms that are due however long the training is."""
     block: int
     """Atoms per started block."""
     epochs_per_block: int = 1
+    resumed_epochs: int = 0
+    """Epochs that another trial has paid for."""
 
     def price(self, epochs: int) -> int:
-        return self.fixed + self.block * -(-epochs // self.epochs_per_block)
+        new_blocks = num_blocks(epochs, self.epochs_per_block) - num_blocks(self.resumed_epochs, self.epochs_per_block)
+        return self.fixed + self.block * new_blocks
 
     def affordable(self, amount: int) -> int:
-        return max(amount - self.fixed, 0) // max(self.block, 1) * self.epochs_per_block
+        new_blocks = max(amount - self.fixed, 0) // max(self.block, 1)
+        return (num_blocks(self.resumed_epochs, self.epochs_per_block) + new_blocks) * self.epochs_per_block
+
+
+def num_blocks(epochs: int, epochs_per_block: int) -> int:
+    """Blocks that `epochs` start."""
+    return -(-epochs // epochs_per_block)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,24 +91,33 @@ class Throughput:
 
 
 def training_tariff(
-    unit: Unit, *, epoch: Cost, controller_flops: int, epochs_per_trial: int, throughput: Throughput
+    unit: Unit,
+    *,
+    epoch: Cost,
+    controller_flops: int,
+    epochs_per_trial: int,
+    throughput: Throughput,
+    resumed_epochs: int = 0,
 ) -> Blocks:
     """The tariff of one trial whose single epoch costs `epoch`."""
     match unit:
         case Unit.FLOPS:
-            return Blocks(fixed=controller_flops, block=epoch.flops)
+            return Blocks(fixed=controller_flops, block=epoch.flops, resumed_epochs=resumed_epochs)
         case Unit.DEVICE_SECONDS:
-            return Blocks(fixed=0, block=throughput.predict_us(epoch.flops))
+            return Blocks(fixed=0, block=throughput.predict_us(epoch.flops), resumed_epochs=resumed_epochs)
         case Unit.EPOCHS:
-            return Blocks(fixed=0, block=1)
+            return Blocks(fixed=0, block=1, resumed_epochs=resumed_epochs)
         case Unit.TRIALS:
-            return Blocks(fixed=0, block=1, epochs_per_block=epochs_per_trial)
+            return Blocks(fixed=0, block=1, epochs_per_block=epochs_per_trial, resumed_epochs=resumed_epochs)
 
 
-def table_tariff(unit: Unit, *, costs: Mapping[int, Cost], controller_flops: int, epochs_per_trial: int) -> Steps:
-    """The tariff of one trial that a table answers, from what each number of epochs took."""
+def table_tariff(
+    unit: Unit, *, costs: Mapping[int, Cost], controller_flops: int, epochs_per_trial: int, resumed_epochs: int = 0
+) -> Steps:
+    """The tariff of one trial that a table answers, from what each number of epochs takes."""
     if unit is Unit.TRIALS:
-        steps = {epochs: -(-epochs // epochs_per_trial) for epochs in costs}
+        paid = num_blocks(resumed_epochs, epochs_per_trial)
+        steps = {epochs: num_blocks(epochs, epochs_per_trial) - paid for epochs in costs}
     else:
         steps = {epochs: cost.atoms(unit) for epochs, cost in costs.items()}
     return Steps(fixed=controller_flops if unit is Unit.FLOPS else 0, steps=steps)

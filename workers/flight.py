@@ -3,7 +3,7 @@
     progress.json    charges up to the last finished epoch: what a dead worker has cost
     kept.json        charges up to the last checkpoint: what the next attempt does not spend again
     hung.json        written by the watchdog just before it ends a worker that passed its time limit
-    checkpoint.pt    everything needed to go on from an epoch
+    checkpoint.pt    everything needed to go on from an epoch: after a death, or as another trial that trains further
     weights.pt       the trained network
 
 All writes are atomic: a file is either the old one or the new one.
@@ -63,8 +63,13 @@ def save_tensors(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def load_tensors(path: Path, device: torch.device) -> dict[str, Any]:
-    """Read what `save_tensors` wrote, without running any code from the file."""
-    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    """Read what `save_tensors` wrote, without running any code from the file.
+
+    Raises:
+        OSError: the file cannot be read. Torch's own reader would raise that for a damaged one, too.
+    """
+    content = BytesIO(path.read_bytes())
+    state: dict[str, Any] = torch.load(content, map_location=device, weights_only=True)
     return state
 
 

@@ -21,6 +21,7 @@ class Job:
     task: Mapping[str, Any]
     training: Training
     epochs: int
+    """Those of a resumed parent included."""
     seed: int
     max_flops: int | None = None
     """The grant: a step that would exceed it is not run, and the trial fails, since its price was wrong."""
@@ -31,7 +32,8 @@ class Job:
     folder: Path | None = None
     """Where the trial keeps its files: see `workers.flight`. None: nowhere."""
     parent_folder: Path | None = None
-    """Folder of the trial whose weights this one starts from; for a FINAL trial, of the delivered model."""
+    """Folder of the trial that this one starts from: from its weights, or from its checkpoint if the proposal resumes
+    it. For a FINAL trial, of the delivered model."""
     checkpoint_s: float = 60.0
     """Least time between checkpoints."""
 

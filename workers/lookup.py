@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from controllers.cost import Charge, ChargeKind, Cost, Unit
 from controllers.trial import AS_LONG_AS_PAID, SCORE, Measurement
@@ -18,8 +18,8 @@ class Lookup:
     """Answers from the table behind `space`."""
 
     space: Tabular
-    _known: dict[tuple[int, int], Measurement] = field(default_factory=dict, repr=False)
-    """Measurements by row and epochs: a search asks for the same ones again and again."""
+    _known: dict[tuple[int, int, int], Measurement] = field(default_factory=dict, repr=False)
+    """Measurements by row, epochs and those that were resumed: a search asks for the same ones again and again."""
 
     @property
     def fidelities(self) -> tuple[int, ...]:
@@ -45,27 +45,38 @@ class Lookup:
         """
         return self.measure(architecture, epochs).cost
 
-    def costs(self, architecture: Architecture, epochs: int) -> dict[int, Cost]:
-        """The cost of every fidelity up to `epochs`.
+    def costs(self, architecture: Architecture, epochs: int, *, resumed_epochs: int = 0) -> dict[int, Cost]:
+        """The cost of every fidelity up to `epochs`, from the resumed epochs on.
 
         Raises:
             TrialFailed: the table does not know `epochs`, unless it is as long as is paid for.
         """
         if epochs != AS_LONG_AS_PAID:
             self._check(epochs)
-        return {known: self.cost(architecture, known) for known in self.fidelities if known <= epochs}
+        return {
+            known: self.measure(architecture, known, resumed_epochs=resumed_epochs).cost
+            for known in self.fidelities
+            if resumed_epochs < known <= epochs
+        }
 
-    def measure(self, architecture: Architecture, epochs: int) -> Measurement:
-        """What a search trial of so many epochs shows.
+    def measure(self, architecture: Architecture, epochs: int, *, resumed_epochs: int = 0) -> Measurement:
+        """What a search trial of so many epochs shows, at the cost of those beyond the resumed ones.
 
         Raises:
             TrialFailed: the table does not know that.
         """
-        key = self.space.row(architecture), epochs
+        key = self.space.row(architecture), epochs, resumed_epochs
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = self._read(architecture, *key)
+            whole = self._read(architecture, *key[:2])
+            known = self._known[key] = self._beyond(whole, architecture, resumed_epochs) if resumed_epochs else whole
         return known
+
+    def _beyond(self, whole: Measurement, architecture: Architecture, resumed_epochs: int) -> Measurement:
+        """Without what the resumed epochs took. Times were measured one by one, so that more epochs may be faster."""
+        rest = whole.cost - self.cost(architecture, resumed_epochs)
+        own = replace(rest, flops=max(rest.flops, 0), device_us=max(rest.device_us, 0))
+        return replace(whole, charges=(Charge(kind=ChargeKind.TRAIN, cost=own),))
 
     def final(self, architecture: Architecture) -> Measurement:
         """What the fully trained network is worth."""

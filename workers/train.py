@@ -2,7 +2,8 @@
 
 The way of a trial: build, load a parent's weights or a checkpoint, then per epoch every phase of the recipe on every
 batch, one validation pass and one report. Data order and dropout of an epoch depend only on the trial's seed and the
-epoch's number, so a trial resumed from a checkpoint is the trial that would have been.
+epoch's number, so a trial resumed from a checkpoint is the trial that would have been; and one that goes on from the
+checkpoint of its parent, whose seed it has, is the longer trial that its parent would have been.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -82,10 +85,15 @@ class Trainer:
             self.network,
             job.proposal.recipe_options,
             training=job.training,
-            num_steps=job.epochs * len(self.batches),
+            num_steps=(job.proposal.schedule_epochs or job.epochs) * len(self.batches),
         )
         self.inference_flops = 0
         self.epochs: list[Epoch] = []
+
+    @property
+    def trained(self) -> int:
+        """Epochs that the network has been trained for."""
+        return self.epochs[-1].number if self.epochs else self.job.proposal.resumed_epochs
 
     def train(self) -> Measurement:
         """Run every epoch that was granted, then measure.
@@ -98,8 +106,8 @@ class Trainer:
         for epoch in self.epochs:
             self.report(epoch, self._measurement(epoch))  # again: nobody knows which reports arrived
         checkpointed_at = time.monotonic()
-        while len(self.epochs) < self.job.epochs and self._affords_another():
-            epoch = self._epoch(len(self.epochs))
+        while self.trained < self.job.epochs and self._affords_another():
+            epoch = self._epoch(self.trained)
             self.epochs.append(epoch)
             self._record_progress()
             if self.job.folder is not None and time.monotonic() - checkpointed_at >= self.job.checkpoint_s:
@@ -109,9 +117,9 @@ class Trainer:
         return self._conclude(self.epochs[-1])
 
     def _build(self) -> nn.Module:
-        job = self.job
-        network = build_network(job.proposal, self.space, seed=job.seed).to(self.meter.device)
-        if job.parent_folder is not None and job.proposal.kind is not Kind.FINAL:
+        job, proposal = self.job, self.job.proposal
+        network = build_network(proposal, self.space, seed=job.seed).to(self.meter.device)
+        if job.parent_folder is not None and proposal.kind is not Kind.FINAL and not proposal.resumed_epochs:
             network.load_state_dict(flight.load_tensors(job.parent_folder / flight.WEIGHTS, self.meter.device))
         return network
 
@@ -173,6 +181,8 @@ class Trainer:
             metrics = {**measurement.metrics, **self._test()}
             return replace(measurement, metrics=metrics, charges=self.meter.charges())
         if self.job.folder is not None:
+            if self.job.proposal.resumable:
+                self._checkpoint()
             flight.save_tensors(self.job.folder / flight.WEIGHTS, self.network.state_dict())
         if isinstance(self.network, Supernet):
             return replace(measurement, derived=self.network.derive())
@@ -210,12 +220,33 @@ class Trainer:
         flight.write_charges(self.job.folder / flight.KEPT, self.meter.charges())
 
     def _restore(self) -> None:
-        """Go back to the last checkpoint, if there is one."""
-        if self.job.folder is None or not (self.job.folder / flight.CHECKPOINT).exists():
-            return
-        state = flight.load_tensors(self.job.folder / flight.CHECKPOINT, self.meter.device)
+        """Go back to the last checkpoint, or to the end of the parent, if there is one."""
+        if self.job.folder is not None and (self.job.folder / flight.CHECKPOINT).exists():
+            state = self._load(self.job.folder / flight.CHECKPOINT)
+            self.meter.resume(tuple(load(Charge, charge) for charge in state["charges"]))
+            self.epochs = [load(Epoch, epoch) for epoch in state["epochs"]]
+        elif self.job.proposal.resumed_epochs:
+            self._resume_parent()
+
+    def _resume_parent(self) -> None:
+        """Go on where the parent stopped; its charges and its epochs stay its own.
+
+        Raises:
+            TrialFailed: its checkpoint is not there. Training from scratch would be another trial, at another price.
+        """
+        proposal, folder = self.job.proposal, self.job.parent_folder
+        if folder is None or not (folder / flight.CHECKPOINT).exists():
+            raise TrialFailed(f"cannot go on from trial {proposal.parent}: its checkpoint is gone")
+        trained = self._load(folder / flight.CHECKPOINT)["epochs"][-1]["number"]
+        if trained != proposal.resumed_epochs:
+            raise TrialFailed(
+                f"cannot go on from trial {proposal.parent} after {proposal.resumed_epochs} epochs: "
+                f"its checkpoint has {trained}"
+            )
+
+    def _load(self, path: Path) -> dict[str, Any]:
+        state = flight.load_tensors(path, self.meter.device)
         self.network.load_state_dict(state["network"])
         self.recipe.load_state_dict(state["recipe"])
-        self.meter.resume(tuple(load(Charge, charge) for charge in state["charges"]))
         self.inference_flops = state["inference_flops"]
-        self.epochs = [load(Epoch, epoch) for epoch in state["epochs"]]
+        return state

@@ -30,7 +30,8 @@ class Training:
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Momentum of SGD."""
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
-    """Learning rate over the trial's own epochs (one cycle: Smith & Topin, 2019)."""
+    """Learning rate over the trial's epochs (one cycle: Smith & Topin, 2019); where candidates climb rungs, over those
+    of the highest."""
     clip_norm: float | None = Field(default=None, gt=0)
     """Largest gradient norm; none: no clipping."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)

@@ -16,15 +16,18 @@ from search_spaces.errors import StoreError
 VIEW_ORDER = ("study_id", "run", "finish_order", "number", "epoch", "level")
 
 
-def read_frame(connection: Connection, name: str, study_id: int | None) -> pd.DataFrame:
+def read_frame(
+    connection: Connection, name: str, study_id: int | None, columns: Sequence[str] | None = None
+) -> pd.DataFrame:
     """All rows of a table or view, or those of one study, in the order of their keys.
 
     Raises:
-        StoreError: there is no such table or view.
+        StoreError: there is no such table, view or column.
     """
-    types = _columns(name)
-    source = table(name, *(column(key, kind) for key, kind in types.items()))
-    query = select(source).order_by(*(source.c[key] for key in _order(name, types)))
+    all_types = _columns(name)
+    types = {key: _type(name, key, all_types) for key in columns or all_types}
+    source = table(name, *(column(key, kind) for key, kind in all_types.items()))
+    query = select(*(source.c[key] for key in types)).order_by(*(source.c[key] for key in _order(name, all_types)))
     if study_id is not None:
         key, owned = _ownership(name, study_id)
         query = query.where(source.c[key].in_(owned))
@@ -39,6 +42,12 @@ def _columns(name: str) -> Mapping[str, TypeEngine[Any]]:
     if name in Base.metadata.tables:
         return {column.name: column.type for column in Base.metadata.tables[name].columns}
     raise StoreError(f"there is no table {name!r}; allowed: {', '.join([*sorted(Base.metadata.tables), *VIEWS])}")
+
+
+def _type(name: str, key: str, types: Mapping[str, TypeEngine[Any]]) -> TypeEngine[Any]:
+    if key not in types:
+        raise StoreError(f"{name} has no column {key!r}; allowed: {', '.join(types)}")
+    return types[key]
 
 
 def _order(name: str, types: Mapping[str, object]) -> Sequence[str]:

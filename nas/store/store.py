@@ -153,14 +153,19 @@ class Store:
         with self._database.reading() as connection:
             return read_summaries(connection)
 
-    def frame(self, name: str, study: str | int | None = None) -> pd.DataFrame:
+    def frame(self, name: str, study: str | int | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """A table or a view: all of it, or what belongs to the study with this name or id.
 
+        Args:
+            name: of the table or view.
+            study: a name or an id; default: all studies.
+            columns: which, in which order; default: all.
+
         Raises:
-            StoreError: there is no such table, view or study.
+            StoreError: there is no such table, view, study or column.
         """
         with self._database.reading() as connection:
-            return read_frame(connection, name, None if study is None else find_study(connection, study))
+            return read_frame(connection, name, None if study is None else find_study(connection, study), columns)
 
     def query(self, sql: str) -> pd.DataFrame:
         """The rows that one SELECT returns. Nothing can be changed by it.

@@ -33,20 +33,24 @@ class Example:
 
 
 EXAMPLES = {
+    "asha": Example(options={"max_epochs": 9, "reduction_factor": 2}),
     "evolution": Example(options={"population": 6, "tournament": 3, "crossover_probability": 0.5}),
     "fixed": Example(options={"architecture": {"depth": 2}}, num_proposals=1, uses_seed=False),
     "grid": Example(space=SMALL, options={"order": "shuffled"}, num_proposals=12 + 12**2),
     "random": Example(),
     "reinforce": Example(options={"batch": 3, "depth_schedule": {"start": 2, "step": 1, "every": 10}}),
+    "successive_halving": Example(options={"max_epochs": 4, "reduction_factor": 2}),
     **dict.fromkeys(RELAXATIONS, Example(space=CHAIN, num_proposals=1 + 5, uses_seed=False)),
 }
 
 GOLDEN = {
+    "asha": "22cf651ef67c538f",
     "evolution": "bbfe9053437a3445",
     "fixed": "86b8c73866719a4e",
     "grid": "34dfa47b08c15e28",
     "random": "42fc61900111e6b6",
     "reinforce": "1382f4e4ce054452",
+    "successive_halving": "b5048b5efbaf0ccd",
 }
 """First 30 proposals of each method's example at seed 0. They change only when a method is meant to change."""
 

@@ -38,6 +38,43 @@ def test_beats_random_search_with_twice_the_trials(method):
     assert wins >= WINS_WANTED
 
 
+MAX_EPOCHS = 64
+NUM_FULL_TRIALS = 20
+
+
+def score_after(architecture, epochs, seed):
+    """A learning curve: the truth less an error that shrinks with the epochs, and is different for every network."""
+    error = np.random.default_rng((seed, int(architecture.id, 16))).uniform(0, 0.2)
+    return SPACE.score(architecture) - error * (1 - epochs / MAX_EPOCHS)
+
+
+def best_fully_trained(method, num_epochs, seed):
+    """The best score at the full fidelity that trials of so many epochs in all lead to."""
+    controller = make_controller(method, {}, space=SPACE, seed=seed, trial_epochs=MAX_EPOCHS)
+    number, best = 0, 0.0
+    while num_epochs > 0:
+        proposal = controller.ask(number)
+        epochs = proposal.epochs or MAX_EPOCHS
+        num_epochs -= epochs - proposal.resumed_epochs
+        trial = scored(number, proposal, score_after(proposal.architecture, epochs, seed))
+        controller.tell(trial)
+        number += 1
+        if epochs == MAX_EPOCHS:
+            best = max(best, trial.score)
+    return best
+
+
+@pytest.mark.parametrize("method", ["asha", "successive_halving"])
+def test_beats_random_search_with_twice_the_epochs(method):
+    num_epochs = NUM_FULL_TRIALS * MAX_EPOCHS
+    wins = sum(
+        # Random search of other seeds: of the same, it would draw some of the same candidates.
+        best_fully_trained(method, num_epochs, seed) > best_fully_trained("random", 2 * num_epochs, NUM_SEEDS + seed)
+        for seed in range(NUM_SEEDS)
+    )
+    assert wins >= WINS_WANTED
+
+
 def all_scores(depth):
     """Scores of every network of one depth, `[12] * depth`, as sums of tables broadcast against each other."""
     options = [(op, width) for op in OPERATIONS for width in WIDTHS]

@@ -2,10 +2,12 @@
 
 import pytest
 
+from controllers.asha import Asha
 from controllers.evolution import Evolution
 from controllers.grid import Grid
 from controllers.random import Random
 from controllers.seeded import Seeded, without_seeds
+from controllers.successive_halving import SuccessiveHalving
 from search_spaces.compose import answer, enumerate_space
 from search_spaces.errors import SearchExhausted
 from tests.controllers.toys import Landscape, arbitrary_score
@@ -42,6 +44,28 @@ def test_a_population_begins_with_the_seeds():
     best = max(FIRST, key=arbitrary_score)
     shared = third.decisions.keys() & best.decisions.keys()
     assert sum(third.decisions[name] != best.decisions[name] for name in shared) == 1
+
+
+@pytest.mark.parametrize("method", [Asha, SuccessiveHalving])
+def test_candidates_that_start_on_the_lowest_rung_start_with_the_seeds(method):
+    """With a factor of two and rungs at 1, 2 and 4 epochs."""
+    climbing = method(space=SPACE, seed=0, trial_epochs=4, reduction_factor=2)
+    trials = play(Seeded(controller=climbing, first=FIRST), 30, outcome)
+    assert [trial.architecture for trial in trials[:2]] == FIRST
+    assert [trial.proposal for trial in trials[:2]] == [climbing.start(architecture) for architecture in FIRST]
+    promoted = {trial.proposal.parent for trial in trials}
+    assert promoted & {0, 1}, "seeds are compared with the others"
+
+
+def test_more_seeds_than_a_bracket_has_places_are_all_compared():
+    halving = SuccessiveHalving(space=SPACE, seed=0, trial_epochs=2, reduction_factor=2)
+    points = list(enumerate_space(SPACE))[:5]
+    assert halving.rungs == ((2, 1), (1, 2))
+    trials = play(Seeded(controller=halving, first=points), 8, outcome)
+    assert [trial.proposal.epochs for trial in trials[:5]] == [1] * 5
+    best = max(trials[:5], key=lambda trial: trial.score)
+    assert (trials[5].proposal.parent, trials[5].proposal.epochs) == (best.number, 2)
+    assert trials[6].proposal.epochs == 1
 
 
 def test_the_method_itself_can_be_had():

@@ -17,10 +17,12 @@ def scored(
     status: Status = Status.COMPLETE,
     derived: Sequence[Architecture] = (),
 ) -> Trial:
+    proposed = _proposal(proposal)
+    epochs = proposed.epochs or 1
     measurement = Measurement(
-        metrics={SCORE: score}, charges=(), epochs=1, num_parameters=1, inference_flops=1, derived=tuple(derived)
+        metrics={SCORE: score}, charges=(), epochs=epochs, num_parameters=1, inference_flops=1, derived=tuple(derived)
     )
-    return Trial(number=number, proposal=_proposal(proposal), epochs=1, seed=0, status=status, measurement=measurement)
+    return Trial(number=number, proposal=proposed, epochs=epochs, seed=0, status=status, measurement=measurement)
 
 
 def failed(number: int, proposal: Proposal | Architecture) -> Trial:

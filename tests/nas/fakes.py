@@ -92,7 +92,9 @@ class FakeWorkers:
         epoch_flops = self.plan.prices.pricer.epoch_cost(trial.proposal, training).flops
         us_per_flop = rng.uniform(1, 3) if self.slow else 1
         fate = rng.random()
-        upto = int(rng.integers(trial.epochs)) if trial.epochs > 1 else 0
+        resumed = trial.proposal.resumed_epochs
+        own = trial.epochs - resumed
+        upto = int(rng.integers(own)) if own > 1 else 0
 
         def charges(epochs, extra_flops=0):
             validation = epoch_flops // 4 * epochs
@@ -112,8 +114,8 @@ class FakeWorkers:
         def epochs(last):
             return tuple(
                 Epoch(
-                    number=number,
-                    metrics=_metrics(trial, number),
+                    number=resumed + number,
+                    metrics=_metrics(trial, resumed + number),
                     cost=total(charges(number)),
                     profile=(0.25, 0.75) if trial.proposal.kind is Kind.RELAXATION else (),
                 )
@@ -133,16 +135,16 @@ class FakeWorkers:
                 return Finished(outcome=Failure(reason="made up to break as it is built"))
             step = int(rng.integers(1, epoch_flops))
             return Finished(
-                outcome=Failure(reason="made up to break", charges=charges(upto, step), epochs=upto),
+                outcome=Failure(reason="made up to break", charges=charges(upto, step), epochs=resumed + upto),
                 epochs=epochs(upto) if upto else (),
             )
         is_pruned = trial.proposal.prunable and upto > 0 and fate < self.dying + self.failing + self.pruned
-        last = upto if is_pruned else trial.epochs
+        last = upto if is_pruned else own
         test = (Charge(kind=ChargeKind.TEST, cost=Cost(flops=epoch_flops // 8)),) if is_final else ()
         measurement = Measurement(
-            metrics=_metrics(trial, last) | ({"retrained_test_accuracy": 0.5} if is_final else {}),
+            metrics=_metrics(trial, resumed + last) | ({"retrained_test_accuracy": 0.5} if is_final else {}),
             charges=(*charges(last), *test),
-            epochs=last,
+            epochs=resumed + last,
             num_parameters=derive_seed(1, trial.seed) % 1000,
             inference_flops=epoch_flops // 3,
             derived=_derived(self.plan.space, rng) if trial.proposal.kind is Kind.RELAXATION else (),
@@ -167,12 +169,16 @@ def drive(driver, workers, *, pick=oldest):
         key = (assignment.run, assignment.number)
         run = driver.study.runs[assignment.run]
         trial, attempt = run.pending[assignment.number], run.attempts.get(assignment.number, 0)
+        if trial.proposal.resumed_epochs:
+            check_parent(assignment.job)
         came = workers.work(assignment.run, trial, attempt)
         if came.epochs:
             driver.report(*key, came.epochs[:1])
         if isinstance(came, Finished):
             if not isinstance(came.outcome, Failure):
                 flight.save_tensors(assignment.job.folder / flight.WEIGHTS, {"seed": torch.tensor(trial.seed)})
+                if trial.proposal.resumable:
+                    leave_checkpoint(assignment.job, came.outcome.epochs)
             driver.finish(*key, came.outcome, came.epochs[1:], pruned=came.pruned)
         else:
             flight.write_charges(assignment.job.folder / flight.PROGRESS, came.spent)
@@ -180,6 +186,17 @@ def drive(driver, workers, *, pick=oldest):
             if came.hopeless:
                 flight.write_hung(assignment.job.folder, "hung")
             driver.lose(*key, "the worker process died")
+
+
+def leave_checkpoint(job, epochs):
+    """What a worker leaves of a trial that others may go on from."""
+    flight.save_tensors(job.folder / flight.CHECKPOINT, {"seed": torch.tensor(job.seed), "epochs": epochs})
+
+
+def check_parent(job):
+    """Whether the checkpoint that a trial is to go on from is there, and is of the same training."""
+    state = flight.load_tensors(job.parent_folder / flight.CHECKPOINT, torch.device("cpu"))
+    assert (int(state["seed"]), state["epochs"]) == (job.seed, job.proposal.resumed_epochs)
 
 
 def _metrics(trial, epoch):

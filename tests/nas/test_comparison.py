@@ -2,9 +2,10 @@
 
 import pandas as pd
 import pytest
-from scipy.stats import mannwhitneyu
+from scipy.stats import mannwhitneyu, trim_mean, wilcoxon
 
 from nas import compare
+from nas.statistics.profiles import DISTANCES
 from nas.store import open_store
 from nas.verdict import verdict
 from search_spaces.errors import InvalidInput
@@ -61,7 +62,7 @@ def test_two_scores_are_compared_with_the_baseline_apart(runs):
     random = by_label(compare(runs))["random"]
     delivered, retrained = random.scores["delivered"], random.scores["retrained"]
     assert (delivered.improvement.value, delivered.difference.value) == pytest.approx((1.0, 0.225))
-    assert (delivered.difference.low, delivered.difference.high) == pytest.approx((0.2, 0.25))
+    assert delivered.p == 0.5
     u = mannwhitneyu([0.7, 0.9], [0.7, 0.7]).statistic
     assert (retrained.improvement.value, retrained.difference.value) == pytest.approx((u / 4, 0.1))
 
@@ -85,7 +86,8 @@ def test_differences_are_taken_seed_by_seed():
     """Both methods have the accuracies 0.2, 0.5, 0.8; only the pairing makes them differ: by 0.3, 0.3 and -0.6."""
     paired = by_label(compare(made_up(grid=[0.2, 0.5, 0.8], shifted=[0.5, 0.8, 0.2])))["shifted"].scores["delivered"]
     assert paired.improvement.value == 0.5
-    assert (paired.difference.value, paired.difference.low, paired.difference.high) == pytest.approx((0.0, -0.6, 0.3))
+    assert paired.difference.value == pytest.approx(0.0)
+    assert paired.p == wilcoxon([0.3, 0.3, -0.6], method="exact").pvalue
 
 
 def test_seeds_that_the_baseline_lacks_are_not_paired():
@@ -102,11 +104,78 @@ def test_the_baseline_is_grid_else_the_first_else_what_one_asks_for(runs):
         compare(runs, "fixed")
 
 
-def test_a_comparison_is_of_one_study(runs):
-    with pytest.raises(InvalidInput, match="got those of 2"):
-        compare(pd.concat([runs, runs.assign(study="other")]))
-    with pytest.raises(InvalidInput, match="got those of 0"):
+def test_a_comparison_needs_runs_and_a_margin(runs):
+    with pytest.raises(InvalidInput, match="there are no runs to compare"):
         compare(runs[:0])
+    with pytest.raises(InvalidInput, match="margin: must be above 0 and at most 1, got 0"):
+        compare(runs, margin=0)
+
+
+def test_methods_are_compared_task_by_task():
+    """On the first task random leads by 0.1, on the second it trails by 0.3 and 0.1; every task counts once."""
+    one = made_up(grid=[0.8, 0.8], random=[0.9, 0.9])
+    two = made_up(grid=[0.5, 0.3], random=[0.2, 0.2]).assign(study="hard")
+    comparison = compare(pd.concat([one, two]))
+    assert comparison.studies == comparison.tasks == ("made-up", "hard")
+    score = by_label(comparison)["random"].scores["delivered"]
+    assert score.accuracy.value == pytest.approx(0.55)
+    assert score.difference.value == pytest.approx((0.1 - 0.2) / 2)
+    assert score.improvement.value == 0.5
+    assert (score.num, score.num_pairs) == (4, 4)
+    assert score.p == 1.0  # the ranks are 2, 2, -4 and -2, and no signs bring their sum closer to 0
+    assert score.iqm.value == pytest.approx(trim_mean([0.9, 0.9, 0.2, 0.2], 0.25))
+
+
+def test_studies_of_one_task_are_more_seeds():
+    more = made_up(grid=[0.5, 0.5], random=[0.6, 0.7]).assign(study="more", seed=[2, 3, 2, 3])
+    both = pd.concat([made_up(grid=[0.5, 0.5], random=[0.6, 0.7]), more]).assign(task="one")
+    comparison = compare(both)
+    assert (comparison.studies, comparison.tasks) == (("made-up", "more"), ("one",))
+    assert by_label(comparison)["random"].scores["delivered"].num_pairs == 4
+
+
+def test_a_method_that_failed_on_a_whole_task_is_noted():
+    hard = made_up(grid=[0.5, 0.6], random=[None, None]).assign(study="hard")
+    comparison = compare(pd.concat([made_up(grid=[0.8, 0.7], random=[0.8, 0.9]), hard]))
+    note = "no delivered score on hard: random, whose means are over the other tasks"
+    assert note in comparison.notes
+    assert by_label(comparison)["random"].scores["delivered"].difference.value == pytest.approx(0.1)
+
+
+def test_p_values_are_corrected_for_the_number_of_methods():
+    """One of 2 / 2^6, doubled; the other has signs both ways."""
+    base = [0.5] * 6
+    comparison = compare(made_up(grid=base, good=[0.6, 0.61, 0.62, 0.63, 0.64, 0.65], same=[0.4, 0.6] * 3))
+    good, same = (by_label(comparison)[label].scores["delivered"] for label in ("good", "same"))
+    assert (good.p, good.p_holm) == (1 / 32, 1 / 16)
+    assert (same.p, same.p_holm) == (1.0, 1.0)
+    assert good.conclusion == "no worse"
+    assert any("2 methods to test against the baseline" in note and "7 pairs" in note for note in comparison.notes)
+
+
+@pytest.mark.parametrize(
+    ("shifts", "margin", "conclusion"),
+    [
+        ([0.001, -0.001, 0.0, 0.001, -0.001, 0.0], 0.0025, "equivalent"),
+        ([0.001, -0.001, 0.0, 0.001, -0.001, 0.0], 0.0005, "open"),
+        ([0.01, 0.02, 0.03, 0.01, 0.02, 0.03], 0.0025, "no worse"),
+        ([-0.01, -0.02, -0.03, -0.01, -0.02, -0.03], 0.0025, "no better"),
+        ([0.0] * 5, 0.0025, "few"),
+        ([], 0.0025, None),
+    ],
+)
+def test_a_margin_is_what_too_small_to_matter_means(shifts, margin, conclusion):
+    frame = made_up(grid=[0.5] * 6, random=[0.5 + shift for shift in shifts] or [None])
+    assert by_label(compare(frame, margin=margin))["random"].scores["delivered"].conclusion == conclusion
+
+
+def test_several_tasks_have_profiles():
+    """Best means 0.9 and 0.5; random is within 0.1 twice of two and never."""
+    hard = made_up(grid=[0.5, 0.5], random=[0.2, 0.2]).assign(study="hard")
+    comparison = compare(pd.concat([made_up(grid=[0.8, 0.8], random=[0.9, 0.9]), hard]))
+    curves = by_label(comparison)["random"].profiles["delivered"]
+    assert dict(zip(DISTANCES, curves, strict=True))[0.1] == 0.5
+    assert curves[0] == 0.5
 
 
 def test_a_notebook_gets_one_row_per_method(runs):
@@ -118,14 +187,15 @@ def test_a_notebook_gets_one_row_per_method(runs):
 
 
 def test_the_verdict_names_winner_margin_depth_and_doubt(runs):
-    delivered, retrained, failed = verdict(compare(runs))
+    delivered, retrained, failed, few = verdict(compare(runs))
     assert delivered.startswith("Delivered: random (77.5 %, depth 2) has the highest mean test accuracy.")
-    assert "+22.5 points (95 % interval +20.0 to +25.0)" in delivered
+    assert "+22.5 points (95 % interval -" in delivered
     assert "probability 1.00" in delivered
-    assert delivered.endswith("better in the mean, but 2 seeds are too few to rule out chance (at least 6).")
+    assert delivered.endswith(": 2 seeds are too few to rule out chance (at least 6).")
     assert retrained.startswith("Retrained: random (80.0 %, depth 2) has the highest")
-    assert retrained.endswith("not distinguishable from grid with 2 seeds.")
+    assert retrained.endswith(": 2 seeds are too few to rule out chance (at least 6).")
     assert failed == "1 of 6 runs failed and are in no mean: 1 of darts."
+    assert few.startswith("With 2 pairs and 2 methods to test against the baseline, no difference can be significant")
 
 
 @pytest.mark.parametrize(
@@ -133,18 +203,24 @@ def test_the_verdict_names_winner_margin_depth_and_doubt(runs):
     [
         ([0.6, 0.7, 0.8, 0.6, 0.7, 0.8], ": better than grid."),
         ([0.6, 0.7, 0.4, 0.6, 0.7, 0.4], ": not distinguishable from grid with 6 seeds."),
-        ([0.6, 0.7, 0.8, 0.6, 0.7], "but 5 seeds are too few to rule out chance (at least 6)."),
-        ([0.9], ": 1 seed cannot say whether that is chance."),
+        ([0.6, 0.7, 0.8, 0.6, 0.7], ": 5 seeds are too few to rule out chance (at least 6)."),
+        ([0.9], ": 1 seed is too few to rule out chance (at least 6)."),
+        ([0.501, 0.501, 0.501, 0.501, 0.501, 0.501], ": better than grid, but equivalent within 0.25 points."),
+        ([0.501, 0.499, 0.502, 0.499, 0.501, 0.501], ": equivalent to grid within 0.25 points."),
+        (
+            [0.51, 0.499, 0.499, 0.51, 0.53, 0.52],
+            ": not distinguishable from grid with 6 seeds, but no worse by 0.25 points.",
+        ),
     ],
 )
 def test_six_seeds_can_decide(accuracies, ending):
     """Six signs are equal by chance in 2 / 2^6 = 3 % of all studies, five in 2 / 2^5 = 6 %."""
-    delivered, _ = verdict(compare(made_up(grid=[0.5] * len(accuracies), random=accuracies)))
+    delivered, *_ = verdict(compare(made_up(grid=[0.5] * len(accuracies), random=accuracies)))
     assert delivered.endswith(ending)
 
 
 def test_if_the_baseline_wins_the_verdict_names_the_next():
-    delivered, _ = verdict(compare(made_up(random=[0.5, 0.6], grid=[0.7, 0.8], darts=[0.1, 0.1])))
+    delivered, *_ = verdict(compare(made_up(random=[0.5, 0.6], grid=[0.7, 0.8], darts=[0.1, 0.1])))
     assert delivered.startswith("Delivered: grid (75.0 %, depth 4) has the highest mean test accuracy; next is random")
     assert "Against grid, random has -20.0 points" in delivered
 

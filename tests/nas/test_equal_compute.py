@@ -26,6 +26,11 @@ def random_study(rng):
         {"method": "evolution", "population": 3, "tournament": 2},
         {"method": "darts", "search_share": float(rng.choice([0.2, 0.5]))},
     ]
+    climbing = [
+        {"method": "successive_halving", "reduction_factor": int(rng.integers(2, 4))},
+        {"method": "asha", "reduction_factor": int(rng.integers(2, 4)), "max_epochs": int(rng.integers(1, 12))},
+    ]
+    methods += [one for one in climbing if rng.random() < 0.5]
     if rng.random() < 0.5:
         space |= {"ops": ["dense", "residual"]}
     else:
@@ -177,6 +182,7 @@ def audit(study, workers, spies, records):
         assert spy.told == searched
         assert book.phase.is_over
         assert book.stop_reason, "the reason why the search ended is part of the result"
+        assert "waits" not in book.stop_reason
         kinds = Counter(book.kinds.values())
         assert kinds[Kind.FINAL] == (run.choice is not None)
         assert kinds[Kind.CONTINUATION] <= study.plan.spec.spend_rest
@@ -217,6 +223,7 @@ def test_a_thousand_random_studies(monkeypatch):
                 audited[record.trial.status] += 1
                 audited["reused"] += record.reused_from is not None
                 audited[record.trial.proposal.kind] += 1
+                audited["resumed"] += record.trial.proposal.resumed_epochs > 0
     rare = {name: count for name, count in audited.items() if count < 40}
     assert not rare, "the studies should meet every kind of event often"
-    assert len(audited) == 3 + 3 + 1 + 1 + len(Kind)
+    assert len(audited) == 3 + 3 + 1 + 1 + 1 + len(Kind)

@@ -61,6 +61,15 @@ def study_file(*, unit=Unit.FLOPS, workers=1, **fields):
     }
 
 
+def climbing(**fields):
+    """A study of the methods whose trials go on from trials."""
+    methods = [
+        {"method": "successive_halving", "reduction_factor": 2, "max_epochs": 4},
+        {"method": "asha", "reduction_factor": 2},
+    ]
+    return study_file(methods=methods, seeds=2, limits={"idle_proposals": 20, "retries": 1}, **fields)
+
+
 def accident_prone(plan):
     return FakeWorkers(plan, failing=0.15, dying=0.25, pruned=0.15, slow=True)
 
@@ -130,8 +139,36 @@ def test_a_sequential_study_killed_again_and_again_is_the_study_that_was_never_k
     assert unit is Unit.TRIALS or trials["reused_from"].notna().any()
 
 
-def test_a_driver_may_die_after_any_single_transaction(monkeypatch, tmp_path):
-    data = study_file(methods=["grid", {"method": "layer_select", "search_share": 0.4}], seed=3)
+@pytest.mark.parametrize("unit", Unit)
+def test_a_study_whose_trials_go_on_from_trials_is_the_same_however_often_it_is_killed(monkeypatch, tmp_path, unit):
+    data = climbing(unit=unit)
+    expected = whole(monkeypatch, tmp_path / "whole", data)
+    rng = np.random.default_rng(0)
+    actual, deaths = cut(monkeypatch, tmp_path / "cut", data, lambda: rng.integers(2, 5))
+    assert deaths > 20
+    assert_same(actual, expected)
+    trials = expected["trials"]
+    resumed = trials[trials["proposal"].map(lambda proposal: proposal["resumed_epochs"] > 0)]
+    assert {"complete", "failed"} <= set(resumed["status"])
+    assert resumed["attempt"].max() == 1
+    by_key = trials.set_index(["run", "number"])
+    for _, child in resumed.iterrows():
+        parent = by_key.loc[child["run"], child["parent"]]
+        source = parent if pd.isna(parent["reused_from"]) else by_key.loc[child["run"], parent["reused_from"]]
+        assert child["seed"] == source["seed"]
+        assert child["architecture_id"] == source["architecture_id"]
+        assert child["proposal"]["resumed_epochs"] == source["epochs_trained"] < child["epochs_granted"]
+
+
+STUDIES = {
+    "short": {"methods": ["grid", {"method": "layer_select", "search_share": 0.4}], "seed": 3},
+    "climbing": {"methods": climbing()["methods"], "seed": 5},
+}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_driver_may_die_after_any_single_transaction(monkeypatch, tmp_path, name):
+    data = study_file(**STUDIES[name])
     data["budget"] = {"flops": 400 * PER_STEP}
     expected = whole(monkeypatch, tmp_path / "whole", data)
     deaths, position = 1, 0
@@ -145,9 +182,10 @@ def test_a_driver_may_die_after_any_single_transaction(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("workers", [2, 3])
 @pytest.mark.parametrize("unit", Unit)
-def test_with_several_workers_no_trial_is_lost_or_doubled(monkeypatch, tmp_path, unit, workers):
+@pytest.mark.parametrize("make", [study_file, climbing])
+def test_with_several_workers_no_trial_is_lost_or_doubled(monkeypatch, tmp_path, unit, workers, make):
     rng = np.random.default_rng(workers)
-    data = study_file(unit=unit, workers=workers)
+    data = make(unit=unit, workers=workers)
     found, deaths = cut(
         monkeypatch,
         tmp_path / "cut",
@@ -175,9 +213,11 @@ def test_with_several_workers_no_trial_is_lost_or_doubled(monkeypatch, tmp_path,
             assert lost["attempt"].tolist() == list(range(trial["attempt"]))
 
 
-def test_files_that_nothing_needs_are_deleted_even_if_the_driver_dies_first(monkeypatch, tmp_path):
-    rng = np.random.default_rng(0)
-    found, _ = cut(monkeypatch, tmp_path / "cut", study_file(), lambda: rng.integers(2, 5))
+# By seeds with which no driver dies right after the last transaction of all: no other follows it.
+@pytest.mark.parametrize(("make", "seed"), [(study_file, 0), (climbing, 1)])
+def test_files_that_nothing_needs_are_deleted_even_if_the_driver_dies_first(monkeypatch, tmp_path, make, seed):
+    rng = np.random.default_rng(seed)
+    found, _ = cut(monkeypatch, tmp_path / "cut", make(), lambda: rng.integers(2, 5))
     folders = {tuple(map(int, path.parts[-2:])) for path in (tmp_path / "cut" / "files").glob("*/*")}
     choices = {(run["run"], int(run["choice"])) for _, run in found["runs"].dropna(subset="choice").iterrows()}
     assert folders == choices

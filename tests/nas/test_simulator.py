@@ -14,7 +14,7 @@ from nas.records import StudyStatus
 from nas.simulator import Simulation
 from nas.spec import dump_spec
 from search_spaces.errors import InvalidInput
-from tests.search_spaces.tables import MAPPING, write_mapping, write_table
+from tests.search_spaces.tables import COLUMNS, MAPPING, write_mapping, write_table
 
 CLOCKS = ["started_at", "finished_at", "created_at", "changed_at", "host"]
 
@@ -76,6 +76,33 @@ def test_a_trial_that_does_not_fit_ends_the_run(spec, store):
     (run,) = store.frame("v_compare", "six").to_dict("records")
     assert (run["spent"], run["stop_reason"]) == (12, "budget spent: the next trial needs 8 s, 7.9 s are left")
     assert run["retrained_test_accuracy"] == pytest.approx(0.41)
+
+
+@pytest.mark.parametrize("method", ["asha", "successive_halving"])
+@pytest.mark.parametrize(("unit", "budget"), [("device_seconds", 60), ("epochs", 60), ("trials", 8)])
+def test_a_promotion_shows_more_epochs_and_takes_the_difference(spec, store, method, unit, budget):
+    """Rungs at 4 and 8 epochs. Eight epochs took twice the seconds of four, and are one trial."""
+    climbing = {"method": method, "reduction_factor": 2, "min_epochs": 4}
+    simulate_study(spec(methods=[climbing], budget={unit: budget}, spend_rest=False), store)
+    trials = searched(store).set_index("number")
+    rows = pd.DataFrame(COLUMNS).set_index(["depth", "op"])
+    for _, trial in trials.iterrows():
+        row = rows.loc[trial["depth"], ["skip", "small", "large"].index(trial["decisions"]["op"])]
+        is_promotion = trial["proposal"]["resumed_epochs"] == 4
+        assert trial["epochs_trained"] == (8 if is_promotion else 4)
+        assert trial["val_accuracy"] == pytest.approx(row["val_8" if is_promotion else "val_4"] / 100)
+        seconds = row["seconds_8"] - row["seconds_4"] if is_promotion else row["seconds_4"]
+        assert trial["device_us"] == trial["finished_us"] - trial["started_us"] == seconds * 10**6
+        if is_promotion:
+            assert trial["architecture_id"] == trials.loc[trial["parent"], "architecture_id"]
+    num_promoted = trials["parent"].notna().sum()
+    num_candidates = len(trials) - num_promoted
+    assert num_promoted >= 3
+    charges = store.frame("charges", "six")
+    (run,) = store.frame("runs", "six").to_dict("records")
+    spent = {"device_seconds": trials["device_us"].sum(), "epochs": 4 * len(trials), "trials": num_candidates}[unit]
+    column = "device_us" if unit == "device_seconds" else unit
+    assert run["spent"] == charges[charges["account"] == "search"][column].sum() == spent
 
 
 def test_workers_finish_in_the_order_of_their_costs(spec, store):

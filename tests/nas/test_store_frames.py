@@ -62,3 +62,13 @@ def test_a_frame_can_be_of_one_study(store: Store):
 def test_an_unknown_table_is_an_error_that_lists_the_known(store: Store):
     with pytest.raises(StoreError, match=r"no table 'trial'; allowed: architectures, .*trials, v_incumbent"):
         store.frame("trial")
+
+
+def test_a_frame_can_be_of_some_columns(store: Store):
+    study_id = store.create_study("depths", {}, [plan()], {})
+    store.record(study_id, [*search(0, 0, 0, 0.5, 1), *search(0, 1, 1, 0.6, 1)])
+    whole = store.frame("trials")
+    assert store.frame("trials", columns=["val_accuracy", "depth"]).equals(whole[["val_accuracy", "depth"]])
+    assert list(store.frame("v_incumbent", "depths", ["spent"]).columns) == ["spent"]
+    with pytest.raises(StoreError, match="v_depth has no column 'run_spent'; allowed: study, study_id, run"):
+        store.frame("v_depth", columns=["run_spent"])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 from sqlalchemy import create_engine, text
 
@@ -89,3 +93,24 @@ def test_tables_of_another_program_are_not_touched(store_url: str):
         open_store(store_url)
     execute(store_url, "INSERT INTO trials (trial_id) VALUES (1)", "DROP TABLE trials")
     open_store(store_url).close()
+
+
+def test_a_database_of_the_first_shape_keeps_all_that_it_held(tmp_path):
+    """The dump was written by the version that had that shape: one run, two finished trials, one reported epoch."""
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((Path(__file__).parent / "databases" / "0001.sql").read_text())
+    url = f"sqlite:///{path}"
+    with pytest.raises(StoreError, match="has revision 0001, older than"):
+        open_store(url)
+    upgrade_store(url)
+    with open_store(url) as store:
+        assert store.check() == ()
+        trials = store.frame("trials")
+        assert trials["val_accuracy"].tolist() == [0.5, 0.7]
+        assert trials["run_spent"].tolist() == [10, 30]
+        assert trials["started_us"].isna().all()
+        assert store.frame("depth_profiles")["weight"].tolist() == [0.25, 0.75]
+        assert [one.trial.score for one in store.load("depths").finished] == [0.5, 0.7]
+        store.record(1, search(0, 2, 2, 0.9, 5))
+        assert store.frame("v_incumbent")["best_val_accuracy"].tolist() == [0.5, 0.7, 0.9]
