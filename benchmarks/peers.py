@@ -29,8 +29,9 @@ from peer_runs.report import Line, Rate, accuracy_table, curves, speed_table
 
 HERE = Path(__file__).parent
 OWN = "nas"
+OWN_TITLES = {"aging": "aging evolution, 10 and 3", "evolution": "aging evolution, 10 and 3, without repeats"}
 METHODS = {
-    OWN: {method: method for method in own.METHODS},
+    OWN: {name: OWN_TITLES.get(name, name) for name in own.METHODS},
     "optuna": {"random": "random", "tpe": "TPE", "nsga2": "NSGA-II, population 10", "gp": "GP"},
     "nni": {
         "random": "random",
@@ -42,14 +43,12 @@ METHODS = {
         "random": "random",
         "rea": "aging evolution, 10 and 3",
         "tpe": "TPE (KDE)",
-        "bore": "BORE",
         "cqr": "CQR",
     },
 }
 """By package: methods and how the table calls them. Two numbers are the population and the tournament."""
-METHODS[OWN] |= {"evolution": "aging evolution, 10 and 3"} if "evolution" in own.METHODS else {}
 REPEATS = 3
-OWN_LOOPS = ("random", "evolution")
+OWN_LOOPS = ("random", "aging")
 PEER_LOOPS = {"syne_tune": "Syne Tune's simulator, random", "optuna": "Optuna on SQLite, TPE"}
 
 

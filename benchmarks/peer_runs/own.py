@@ -25,17 +25,20 @@ from nas import open_store, parse_spec
 from nas.plan import Plan
 from nas.service import simulate_study
 
+AGING = {"method": "evolution", "population": 10, "tournament": 3}
 WANTED: Mapping[str, Mapping[str, Any]] = {
-    "random": {},
-    "evolution": {"population": 10, "tournament": 3},
-    "reinforce": {},
-    "local_search": {},
-    "tpe": {},
-    "predictor": {},
-    "gp": {},
+    "random": {"method": "random"},
+    "aging": {**AGING, "redraw": False},
+    "evolution": AGING,
+    "reinforce": {"method": "reinforce"},
+    "local_search": {"method": "local_search"},
+    "tpe": {"method": "tpe"},
+    "predictor": {"method": "predictor"},
+    "gp": {"method": "gp"},
 }
-"""Methods of interest and what differs from their defaults. Those that this version lacks are left out."""
-METHODS = {method: options for method, options in WANTED.items() if method in CONTROLLERS}
+"""Methods of interest, as a study file has them."""
+METHODS = {name: method for name, method in WANTED.items() if method["method"] in CONTROLLERS}
+"""Without those that this version lacks."""
 
 RUNS_AT_A_TIME = 10
 TRIALS = """
@@ -103,7 +106,7 @@ def _spec(method: str, seeds: Sequence[int], budget: Mapping[str, float], path: 
                 "table": str(path),
                 "mapping": str(ROOT / "examples" / "tables" / "nasbench201.yaml"),
             },
-            "methods": [{"method": method, **WANTED[method]}],
+            "methods": [dict(METHODS[method])],
             "seeds": list(seeds),
             "budget": dict(budget),
             "training": {"epochs": 12},
