@@ -142,8 +142,33 @@ def _find_table() -> Path:
     return (folder / TABLE).resolve()
 
 
-def _is_wanted(package: str, method: str, only: Sequence[str]) -> bool:
-    return not only or package in only or f"{package}/{method}" in only
+def measure(arguments: argparse.Namespace, table: Path) -> list[Line]:
+    """All wanted runs: those that are kept, and those that are missing."""
+    cache, lines = Cache(arguments.cache), []
+    for package, method in wanted(arguments.only):
+        known = cache.runs(package, method, arguments.runs)
+        missing = [seed for seed in range(arguments.runs) if seed not in known]
+        if missing:
+            print(f"{package}/{method}: {len(missing)} runs to do", file=sys.stderr)
+            for outcome in run_missing(package, method, missing, table, arguments.seconds_per_peer):
+                cache.add(package, method, outcome)
+                known[outcome.seed] = outcome
+        if known:
+            shown = OWN if package == OWN else environments.version(package)
+            outcomes = [known[seed] for seed in sorted(known)]
+            lines.append(Line(package=shown, method=METHODS[package][method], outcomes=outcomes))
+    return lines
+
+
+def wanted(only: Sequence[str]) -> list[tuple[str, str]]:
+    """Package and method of what was named, or of everything."""
+    everything = [(package, method) for package, methods in METHODS.items() for method in methods]
+    unknown = set(only) - METHODS.keys() - {"/".join(one) for one in everything}
+    if unknown:
+        sys.exit(
+            f"--only knows {', '.join(METHODS)} and {', '.join(map('/'.join, everything))}, got {', '.join(unknown)}"
+        )
+    return [one for one in everything if not only or one[0] in only or "/".join(one) in only]
 
 
 def main() -> None:
@@ -155,23 +180,13 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--speed-trials", type=int, default=1000, help="0: no speeds")
     arguments = parser.parse_args()
-    table, cache, lines = _find_table(), Cache(arguments.cache), []
-    for package, methods in METHODS.items():
-        for method, title in methods.items():
-            if not _is_wanted(package, method, arguments.only):
-                continue
-            known = cache.runs(package, method, arguments.runs)
-            missing = [seed for seed in range(arguments.runs) if seed not in known]
-            if missing:
-                print(f"{package}/{method}: {len(missing)} runs to do", file=sys.stderr)
-            for outcome in run_missing(package, method, missing, table, arguments.seconds_per_peer) if missing else ():
-                cache.add(package, method, outcome)
-                known[outcome.seed] = outcome
-            if known:
-                shown = OWN if package == OWN else environments.version(package)
-                lines.append(Line(package=shown, method=title, outcomes=[known[seed] for seed in sorted(known)]))
+    table = _find_table()
+    lines = measure(arguments, table)
     print(describe_machine() + "\n")
     print("\n".join(accuracy_table(lines)))
+    absent = [environments.version(package) for package in environments.failed]
+    if absent:
+        print(f"\nCannot be installed here: {', '.join(absent)}.")
     if arguments.plot:
         draw(lines, arguments.plot)
     if arguments.speed_trials:
