@@ -25,6 +25,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/orchestration.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/replay.py
+	$(BIN)/python benchmarks/optuna_adapter.py
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/coverage.py
 

@@ -10,7 +10,10 @@ from controllers.controller import Controller
 from controllers.evolution import Evolution
 from controllers.fixed import Fixed
 from controllers.grid import Grid
+from controllers.local_search import LocalSearch
 from controllers.one_shot import OneShot, one_shot_options
+from controllers.optuna_numeric import CmaEs, Qmc
+from controllers.optuna_samplers import BruteForce, Gp, Nsga2, Nsga3, Tpe
 from controllers.random import Random
 from controllers.reinforce import Reinforce
 from controllers.successive_halving import SuccessiveHalving
@@ -21,12 +24,20 @@ from search_spaces.values import read
 
 CONTROLLERS: dict[str, type[Controller]] = {
     "asha": Asha,
+    "brute_force": BruteForce,
+    "cmaes": CmaEs,
     "evolution": Evolution,
     "fixed": Fixed,
+    "gp": Gp,
     "grid": Grid,
+    "local_search": LocalSearch,
+    "nsga2": Nsga2,
+    "nsga3": Nsga3,
+    "qmc": Qmc,
     "random": Random,
     "reinforce": Reinforce,
     "successive_halving": SuccessiveHalving,
+    "tpe": Tpe,
     **dict.fromkeys(RELAXATIONS, OneShot),
 }
 """Methods by the name that a study file uses. Adding one is one file and one line here; every relaxation is one."""

@@ -10,6 +10,7 @@ import dataclasses
 import inspect
 import sys
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,9 @@ def default(field: FieldInfo) -> str:
         return "none"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    return f"`{list(value) if isinstance(value, tuple) else value}`"
+    if isinstance(value, tuple):
+        return f"`{[part.value if isinstance(part, Enum) else part for part in value]}`"
+    return f"`{value}`"
 
 
 def first_paragraph(cls: Any) -> str:

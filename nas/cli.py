@@ -19,6 +19,7 @@ from rich.text import Text
 from nas import output, tables
 from nas.comparing import closing_tables, compare_studies
 from nas.output import Format
+from nas.pareto_fronts import DEFAULT_OBJECTIVES, pareto_fronts, read_objectives, write_fronts
 from nas.records import StudyStatus
 from nas.statistics.equivalence import MARGIN
 from nas.store import Store, open_store, upgrade_store
@@ -198,6 +199,25 @@ def compare(
             force=force,
             format=format,
         )
+
+
+@app.command()
+def pareto(
+    study: StudyName,
+    objectives: Annotated[
+        str, typer.Option(metavar="NAMES", help="val_accuracy, inference_flops, num_parameters; two or three.")
+    ] = DEFAULT_OBJECTIVES,
+    db: Database = DEFAULT_DB,
+    format: Formatted = Format.TABLE,
+) -> None:
+    """List the best trade-offs between accuracy and size that every method found, and their hypervolume."""
+    try:
+        wanted = read_objectives(objectives)
+    except InvalidInput as error:
+        raise InvalidInput(error.message, field=f"--{error.field}") from None
+    with open_store(db, create=False) as store:
+        runs, frame = store.frame("v_compare", study), store.frame("trials", study)
+    write_fronts(pareto_fronts(runs, frame, wanted), format)
 
 
 @app.command()

@@ -99,7 +99,7 @@ def _score_table(
         style = BEST if score.accuracy is not None and score.accuracy.value == best else ""
         label_cells.append(Text(label, style=style))
         lies.append(
-            (f"{score.num}/{num_runs[label]}", Text(_in_percent(score.accuracy), style=style), _in_percent(score.iqm))
+            (f"{score.num}/{num_runs[label]}", Text(in_percent(score.accuracy), style=style), in_percent(score.iqm))
         )
         differs.append(_difference_cells(score))
     further = list(zip(*more.values(), strict=True)) if more else [()] * len(scores)
@@ -126,7 +126,7 @@ def _score_table(
 def _difference_cells(score: Score) -> Line:
     conclusion = score.conclusion
     return (
-        _in_percent(score.difference, sign=True),
+        in_percent(score.difference, sign=True),
         _chance(score.improvement),
         _p_value(score.p),
         Text(_p_value(score.p_holm), style=CLAIM if score.p_holm is not None and score.p_holm <= ALPHA else ""),
@@ -183,7 +183,7 @@ def _moment_tables(comparison: Comparison, moments: Sequence[Moment]) -> Iterato
 def _so_far(score: Score, num_runs: int, intervals: bool) -> str:
     if score.accuracy is None:
         return NOTHING
-    accuracy = _in_percent(score.accuracy) if intervals else percent(score.accuracy.value)
+    accuracy = in_percent(score.accuracy) if intervals else percent(score.accuracy.value)
     return accuracy if score.num == num_runs else f"{accuracy} ({score.num}/{num_runs})"
 
 
@@ -198,7 +198,8 @@ def _cap_tables(comparison: Comparison, cap: Cap) -> Iterator[RenderableType]:
     yield _score_table(comparison, {label: capped.score for label, capped in cap.methods.items()}, more)
 
 
-def _in_percent(estimate: Estimate | None, *, sign: bool = False) -> str:
+def in_percent(estimate: Estimate | None, *, sign: bool = False) -> str:
+    """A share in [0, 1] and its interval, in percent: `77.5 [75.0, 80.0]`."""
     if estimate is None:
         return NOTHING
     interval = f"[{percent(estimate.low, sign=sign)}, {percent(estimate.high, sign=sign)}]"

@@ -123,6 +123,24 @@ def mutate(
     return draw_allowed(space, draw)
 
 
+def neighbours(space: SearchSpace, architecture: Architecture, rng: np.random.Generator) -> tuple[Architecture, ...]:
+    """Every network that one decision answered differently leads to, in the order of decisions and options.
+
+    Decisions that only come into being through the change are drawn, once for every change; those that vanish are
+    dropped. Each network is listed once, the architecture itself never.
+    """
+    decisions = architecture.decisions
+    _, asked = trace(space, lambda name, _: decisions[name])
+    found = {
+        trace(space, _changer(decisions, decision.name, option, rng))[0]: None
+        for decision in asked
+        for option in decision.options
+        if option != decision.answer
+    }
+    found.pop(architecture, None)
+    return tuple(found)
+
+
 def crossover(space: SearchSpace, one: Architecture, other: Architecture, rng: np.random.Generator) -> Architecture:
     """Uniform crossover: every decision answered by either parent with equal chance.
 
@@ -241,14 +259,28 @@ def _draw(options: Sequence[Option], rng: np.random.Generator) -> Option:
     return options[int(rng.integers(len(options)))]
 
 
-def _mutator(decisions: Mapping[str, Option], changed: str, rng: np.random.Generator) -> Choose:
+def _inheritor(decisions: Mapping[str, Option], rng: np.random.Generator) -> Choose:
     def choose(name: str, options: Sequence[Option], /) -> Option:
-        if name == changed:
-            return _draw([option for option in options if option != decisions[name]], rng)
         inherited = decisions.get(name)
         return inherited if inherited is not None and inherited in options else _draw(options, rng)
 
     return choose
+
+
+def _mutator(decisions: Mapping[str, Option], changed: str, rng: np.random.Generator) -> Choose:
+    inherit = _inheritor(decisions, rng)
+
+    def choose(name: str, options: Sequence[Option], /) -> Option:
+        if name == changed:
+            return _draw([option for option in options if option != decisions[name]], rng)
+        return inherit(name, options)
+
+    return choose
+
+
+def _changer(decisions: Mapping[str, Option], changed: str, answer: Option, rng: np.random.Generator) -> Choose:
+    inherit = _inheritor(decisions, rng)
+    return lambda name, options, /: answer if name == changed else inherit(name, options)
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -34,23 +34,39 @@ class Example:
 
 EXAMPLES = {
     "asha": Example(options={"max_epochs": 9, "reduction_factor": 2}),
+    "brute_force": Example(space=SMALL, num_proposals=12 + 12**2),
+    "cmaes": Example(options={"population": 4}),
     "evolution": Example(options={"population": 6, "tournament": 3, "crossover_probability": 0.5}),
     "fixed": Example(options={"architecture": {"depth": 2}}, num_proposals=1, uses_seed=False),
+    "gp": Example(space=SMALL, options={"num_startup_trials": 14}),
     "grid": Example(space=SMALL, options={"order": "shuffled"}, num_proposals=12 + 12**2),
+    "local_search": Example(space=SMALL, options={"num_starts": 2}),
+    "nsga2": Example(options={"population": 5}),
+    "nsga3": Example(options={"population": 5, "objectives": ["val_accuracy", "num_parameters"]}),
+    "qmc": Example(),
     "random": Example(),
     "reinforce": Example(options={"batch": 3, "depth_schedule": {"start": 2, "step": 1, "every": 10}}),
     "successive_halving": Example(options={"max_epochs": 4, "reduction_factor": 2}),
+    "tpe": Example(options={"num_startup_trials": 5}),
     **dict.fromkeys(RELAXATIONS, Example(space=CHAIN, num_proposals=1 + 5, uses_seed=False)),
 }
 
 GOLDEN = {
     "asha": "22cf651ef67c538f",
+    "brute_force": "f47fd0e2c14ea7fd",
+    "cmaes": "bf2b6e7f706b3236",
     "evolution": "bbfe9053437a3445",
     "fixed": "86b8c73866719a4e",
+    "gp": "8c6b85999fc48ee3",
     "grid": "34dfa47b08c15e28",
+    "local_search": "c1558793c318597f",
+    "nsga2": "f1a951a0dc9e6141",
+    "nsga3": "f1a951a0dc9e6141",
+    "qmc": "0a63c04b5ac0dda4",
     "random": "42fc61900111e6b6",
     "reinforce": "1382f4e4ce054452",
     "successive_halving": "b5048b5efbaf0ccd",
+    "tpe": "134dd172cdad9ad3",
 }
 """First 30 proposals of each method's example at seed 0. They change only when a method is meant to change."""
 

@@ -29,6 +29,16 @@ class Product(_Unbuildable):
         return Architecture(depth=answers.get("depth", 1), form=form)
 
 
+@dataclass(frozen=True)
+class Shifting(_Unbuildable):
+    """A decision whose options depend on another."""
+
+    def compose(self, choose: Choose) -> Architecture:
+        op = choose("op", ("narrow", "wide"))
+        width = choose("width", (1, 2, 3) if op == "narrow" else (2, 4, 8, 16))
+        return Architecture(depth=1, form={"op": op, "width": width, "rate": choose("rate", (0.1, 0.2))})
+
+
 OPERATIONS = ("convolution", "pooling", "attention", "gate")
 WIDTHS = (16, 32, 64)
 

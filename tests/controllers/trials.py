@@ -16,11 +16,18 @@ def scored(
     *,
     status: Status = Status.COMPLETE,
     derived: Sequence[Architecture] = (),
+    num_parameters: int = 1,
+    inference_flops: int = 1,
 ) -> Trial:
     proposed = _proposal(proposal)
     epochs = proposed.epochs or 1
     measurement = Measurement(
-        metrics={SCORE: score}, charges=(), epochs=epochs, num_parameters=1, inference_flops=1, derived=tuple(derived)
+        metrics={SCORE: score},
+        charges=(),
+        epochs=epochs,
+        num_parameters=num_parameters,
+        inference_flops=inference_flops,
+        derived=tuple(derived),
     )
     return Trial(number=number, proposal=proposed, epochs=epochs, seed=0, status=status, measurement=measurement)
 

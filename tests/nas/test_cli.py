@@ -109,6 +109,23 @@ def test_compare_gives_both_scores_and_a_verdict(as_json):
     assert as_json("compare", "small", "--force", "--baseline", "random")["methods"][1]["delivered_difference"] is None
 
 
+def test_pareto_lists_the_fronts_and_their_volumes(as_json):
+    """Grid found 0.4 and 0.5, random 0.65 and 0.7, darts 0.3, with networks of the same size."""
+    document = as_json("pareto", "small", "--objectives", "val_accuracy,num_parameters")
+    assert document["reference"] == {"val_accuracy": 0.0, "num_parameters": 30.0}
+    assert [(front["label"], front["num_scored"], front["num_points"]) for front in document["methods"]] == [
+        ("grid", 2, 1),
+        ("random", 2, 1),
+        ("darts", 1, 1),
+    ]
+    assert [(point["run"], point["val_accuracy"]) for point in document["points"]] == [
+        (1, pytest.approx(0.5)),
+        (3, pytest.approx(0.7)),
+        (4, pytest.approx(0.3)),
+    ]
+    assert [point["on_joint_front"] for point in document["points"]] == [False, True, False]
+
+
 def test_query_returns_what_the_database_holds(as_json):
     assert as_json("query", "SELECT label, COUNT(*) AS n FROM runs WHERE phase = 'done' GROUP BY label") == [
         {"label": "darts", "n": 1},
@@ -118,12 +135,20 @@ def test_query_returns_what_the_database_holds(as_json):
     assert as_json("query", "SELECT 1 AS a, NULL AS a") == [{"a": 1, "a_2": None}]
 
 
-@pytest.mark.parametrize("command", ["ls", "show", "trials", "compare", "query"])
+ROWS = {"show": "runs", "compare": "methods", "pareto": "points"}
+"""Where a document has its rows."""
+
+
+@pytest.mark.parametrize("command", ["ls", "show", "trials", "compare", "pareto", "query"])
 def test_csv_has_the_rows_of_json(nas, as_json, command):
     others = {"ls": [], "query": ["SELECT run, label FROM runs"], "compare": ["small", "--force"]}
     arguments = others.get(command, ["small"])
     document = as_json(command, *arguments)
-    rows = document if isinstance(document, list) else document.get("runs", document.get("methods"))
+    rows = (
+        document
+        if isinstance(document, list)
+        else document.get("points", document.get("runs", document.get("methods")))
+    )
     code, out, err = nas(command, *arguments, "-f", "csv")
     assert (code, warnings_only(err)) == (0, True)
     read = list(csv.DictReader(io.StringIO(out)))
@@ -141,6 +166,7 @@ def test_csv_has_the_rows_of_json(nas, as_json, command):
             ["compare", "small", "--force"],
             ["77.5 [", "+22.5 [-", "70.0 [70.0, 70.0]", "few", ".500", "1 of 6 runs failed"],
         ),
+        (["pareto", "small"], ["val_accuracy against inference_flops", "60 FLOPs", "2/2", "70.0"]),
         (["query", "SELECT name FROM studies"], ["small"]),
         (["db", "check"], ["sqlite:///nas.db is as it should be"]),
         (["db", "upgrade"], ["revision 0002"]),
@@ -222,7 +248,9 @@ def test_a_dry_run_counts_brackets_and_candidates(nas):
 def test_no_command_is_a_request_for_help(nas):
     code, out, _ = nas()
     assert code == 0
-    assert all(command in out for command in ("run", "resume", "ls", "show", "trials", "compare", "query", "db"))
+    assert all(
+        command in out for command in ("run", "resume", "ls", "show", "trials", "compare", "pareto", "query", "db")
+    )
 
 
 def stands_in(monkeypatch, name, outcome):
@@ -265,7 +293,7 @@ try:
     main(["compare", "small", "--force"])
 except SystemExit as error:
     assert error.code == 0
-print(sorted({"torch", "ray", "sklearn"} & set(sys.modules)))
+print(sorted({"torch", "ray", "sklearn", "optuna"} & set(sys.modules)))
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines()[-1] == "[]"

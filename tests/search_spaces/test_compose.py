@@ -10,6 +10,7 @@ from search_spaces.compose import (
     encode,
     enumerate_space,
     mutate,
+    neighbours,
     sample,
     size,
     trace,
@@ -187,3 +188,72 @@ def test_trace_records_questions_and_answers():
         ("width", (8, 16), 16),
     ]
     assert one.decisions == {"depth": 2, "width": 16}
+
+
+def test_neighbours_without_conditions_are_all_at_distance_one():
+    space = mlp(depth=3, width=[8, 16], ops=["dense", "residual"], block_width=[2, 4])
+    everything = list(enumerate_space(space))
+    for one in everything[::7]:
+        expected = {
+            other
+            for other in everything
+            if sum(one.decisions.get(name) != answer for name, answer in other.decisions.items()) == 1
+            and len(other.decisions) == len(one.decisions)
+        }
+        found = neighbours(space, one, np.random.default_rng(0))
+        assert len(found) == len(set(found))
+        assert set(found) == expected
+
+
+def test_neighbours_of_a_deeper_network_keep_what_they_share():
+    space = mlp(depth=[1, 2, 3], **TWO_OPS_TWO_WIDTHS)
+    decisions = {
+        "depth": 2,
+        "block1.op": "dense",
+        "block1.width": 2,
+        "block2.op": "residual",
+        "block2.width": 4,
+    }
+    one = answer(space, decisions)
+    shallow, deep, *others = neighbours(space, one, np.random.default_rng(0))
+    assert dict(shallow.decisions) == {"depth": 1, "block1.op": "dense", "block1.width": 2}
+    assert {name: deep.decisions[name] for name in decisions} == {**decisions, "depth": 3}
+    assert [dict(other.decisions) for other in others] == [
+        {**decisions, "block1.op": "residual"},
+        {**decisions, "block1.width": 4},
+        {**decisions, "block2.op": "dense"},
+        {**decisions, "block2.width": 2},
+    ]
+
+
+def test_new_decisions_of_neighbours_are_drawn():
+    space = mlp(depth=[1, 2], **TWO_OPS_TWO_WIDTHS)
+    one = answer(space, {"depth": 1, "block1.op": "dense", "block1.width": 2})
+    rng = np.random.default_rng(0)
+    drawn = {neighbours(space, one, rng)[0] for _ in range(100)}
+    assert drawn == {
+        other
+        for other in enumerate_space(space)
+        if other.depth == 2 and other.decisions["block1.op"] == "dense" and other.decisions["block1.width"] == 2
+    }
+
+
+def test_decisions_that_lead_to_the_same_network_make_no_neighbour():
+    assert neighbours(mlp(depth=2), answer(mlp(depth=2), {}), np.random.default_rng(0)) == ()
+    space = Twins()
+    assert [one.form for one in neighbours(space, answer(space, {"a": 0, "b": 0}), np.random.default_rng(0))] == [
+        {"sum": 1}
+    ]
+
+
+class Twins:
+    """Two decisions of which only the sum matters."""
+
+    input_shape = (1,)
+    num_classes = 2
+
+    def compose(self, choose):
+        return Architecture(depth=1, form={"sum": choose("a", (0, 1)) + choose("b", (0, 1))})
+
+    def build(self, architecture):
+        raise NotImplementedError
