@@ -29,7 +29,13 @@ from peer_runs.report import Line, Rate, accuracy_table, curves, speed_table
 
 HERE = Path(__file__).parent
 OWN = "nas"
-OWN_TITLES = {"aging": "aging evolution, 10 and 3", "evolution": "aging evolution, 10 and 3, without repeats"}
+OWN_TITLES = {
+    "aging": "aging evolution, 10 and 3",
+    "evolution": "aging evolution, 10 and 3, without repeats",
+    "nsga2": "NSGA-II, population 10 (Optuna)",
+    "tpe": "TPE (Optuna)",
+    "gp": "GP (Optuna)",
+}
 METHODS = {
     OWN: {name: OWN_TITLES.get(name, name) for name in own.METHODS},
     "optuna": {"random": "random", "tpe": "TPE", "nsga2": "NSGA-II, population 10", "gp": "GP"},

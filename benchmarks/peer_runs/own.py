@@ -32,8 +32,9 @@ WANTED: Mapping[str, Mapping[str, Any]] = {
     "evolution": AGING,
     "reinforce": {"method": "reinforce"},
     "local_search": {"method": "local_search"},
-    "tpe": {"method": "tpe"},
     "predictor": {"method": "predictor"},
+    "nsga2": {"method": "nsga2", "population": 10},
+    "tpe": {"method": "tpe"},
     "gp": {"method": "gp"},
 }
 """Methods of interest, as a study file has them."""
