@@ -71,7 +71,7 @@ def time_trials(method: str, num_trials: int, path: Path) -> tuple[float, float]
 @cache
 def fingerprint() -> str:
     """Of the project's code: what another version measured is measured again."""
-    folders = (Path(path) for floor in (search_spaces, controllers, workers, nas) for path in floor.__path__)
+    folders = (Path(floor.__path__[0]) for floor in (search_spaces, controllers, workers, nas))
     sources = (path for folder in folders for path in folder.rglob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources))).hexdigest()[:12]
 
