@@ -14,6 +14,7 @@ from controllers.local_search import LocalSearch
 from controllers.one_shot import OneShot, one_shot_options
 from controllers.optuna_numeric import CmaEs, Qmc
 from controllers.optuna_samplers import BruteForce, Gp, Nsga2, Nsga3, Tpe
+from controllers.predictor import Predictor
 from controllers.random import Random
 from controllers.reinforce import Reinforce
 from controllers.successive_halving import SuccessiveHalving
@@ -33,6 +34,7 @@ CONTROLLERS: dict[str, type[Controller]] = {
     "local_search": LocalSearch,
     "nsga2": Nsga2,
     "nsga3": Nsga3,
+    "predictor": Predictor,
     "qmc": Qmc,
     "random": Random,
     "reinforce": Reinforce,

@@ -243,9 +243,10 @@ def _compose(space: SearchSpace, choose: Choose) -> tuple[Architecture, Mapping[
         if len(options) == 1:
             return options[0]
         answer = choose(name, options)
-        if answer not in options:
-            raise InvalidArchitecture(f"{name} must be one of {list(options)}, got {answer!r}")
-        answer = options[options.index(answer)]  # 2.0 and True equal 2 and 1, but not in JSON, nor in the id
+        try:
+            answer = options[options.index(answer)]  # 2.0 and True equal 2 and 1, but not in JSON, nor in the id
+        except ValueError:
+            raise InvalidArchitecture(f"{name} must be one of {list(options)}, got {answer!r}") from None
         asked[name], answers[name] = options, answer
         return answer
 

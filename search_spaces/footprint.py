@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from search_spaces.architecture import Architecture
+from search_spaces.space import SearchSpace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +20,12 @@ class Footprint:
     def within(self, max_inference_flops: int | None, max_parameters: int | None) -> bool:
         """Whether it keeps to limits, of which None is none."""
         return _within(self.inference_flops, max_inference_flops) and _within(self.num_parameters, max_parameters)
+
+
+def footprint(space: SearchSpace, architecture: Architecture) -> Footprint:
+    """The sizes of a network, where its space has a method `footprint`; else nothing is known."""
+    method: Callable[[Architecture], Footprint] | None = getattr(space, "footprint", None)
+    return Footprint() if method is None else method(architecture)
 
 
 def _within(amount: int | None, limit: int | None) -> bool:

@@ -78,8 +78,15 @@ class Tabular:
         """The sizes of a network that the table knows."""
         return self._footprints[self.row(architecture)]
 
+    def canonical_decisions(self, architecture: Architecture) -> Mapping[str, Option]:
+        """The decisions that lead to the first row that is this network."""
+        decisions: Mapping[str, Option] = architecture.form["decisions"]
+        return decisions
+
     def allows(self, architecture: Architecture) -> bool:
         """Whether a network keeps to the limits."""
+        if self.max_inference_flops is None and self.max_parameters is None:
+            return True
         return self.footprint(architecture).within(self.max_inference_flops, self.max_parameters)
 
     def row(self, architecture: Architecture) -> int:

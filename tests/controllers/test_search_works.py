@@ -32,7 +32,7 @@ def best_random_score(seed):
     return best_score("random", 2 * NUM_TRIALS, seed)
 
 
-@pytest.mark.parametrize("method", ["evolution", "local_search", "reinforce", "tpe"])
+@pytest.mark.parametrize("method", ["evolution", "local_search", "predictor", "reinforce", "tpe"])
 def test_beats_random_search_with_twice_the_trials(method):
     wins = sum(best_score(method, NUM_TRIALS, seed) > best_random_score(seed) for seed in range(NUM_SEEDS))
     assert wins >= WINS_WANTED

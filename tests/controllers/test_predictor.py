@@ -1,0 +1,160 @@
+"""The predictor: its model against textbook formulas, its candidates, and what it makes of failures and of company."""
+
+import numpy as np
+import pytest
+from scipy.optimize import approx_fprime
+from scipy.stats import multivariate_normal, norm
+
+from controllers.gaussian_process import GaussianProcess, Points
+from controllers.predictor import Predictor, warped
+from search_spaces.compose import enumerate_space
+from tests.controllers.toys import Landscape, Product, arbitrary_score
+from tests.controllers.trials import failed, play, running, scored
+
+
+def points(rng, num, *, decisions=3, options=4, sizes=2):
+    """One answer for each decision, and sizes."""
+    answers = rng.integers(options, size=(num, decisions))
+    return Points(codes_NC=np.eye(options)[answers].reshape(num, -1), sizes_NS=rng.normal(size=(num, sizes)))
+
+
+def by_hand(model, one, other, num_decisions):
+    """The kernel, pair by pair."""
+    product, rate, *scales, smooth, scale, _ = np.exp(model._theta)
+    kernel = np.empty((len(one), len(other)))
+    for i in range(len(one)):
+        for j in range(len(other)):
+            differing = (one.codes_NC[i].sum() + other.codes_NC[j].sum()) / 2 - one.codes_NC[i] @ other.codes_NC[j]
+            gap = one.sizes_NS[i] - other.sizes_NS[j]
+            first = product * np.exp(-rate * differing / num_decisions - np.sum(gap**2 / np.square(scales)) / 2)
+            second = smooth * np.exp(-np.sum(gap**2) / (2 * len(gap) * scale**2))
+            kernel[i, j] = first + second
+    return kernel
+
+
+def test_predictions_are_those_of_the_textbook():
+    """Equations 2.25 and 2.26 with an explicit inverse."""
+    rng = np.random.default_rng(0)
+    told, asked, z_N = points(rng, 8), points(rng, 5), rng.normal(size=8)
+    model = GaussianProcess(num_decisions=3, num_sizes=2)
+    mean_M, deviation_M = model.predict(told, z_N, None, asked)
+    covariance = by_hand(model, told, told, 3) + model._noise() * np.eye(8)
+    across = by_hand(model, told, asked, 3)
+    expected = across.T @ np.linalg.inv(covariance) @ z_N
+    variance = np.diag(by_hand(model, asked, asked, 3) - across.T @ np.linalg.inv(covariance) @ across)
+    np.testing.assert_allclose(mean_M, expected, rtol=1e-8)
+    np.testing.assert_allclose(deviation_M, np.sqrt(variance), rtol=1e-8)
+
+
+def test_what_is_pending_narrows_the_deviation_and_leaves_the_mean():
+    rng = np.random.default_rng(1)
+    told, waiting, asked, z_N = points(rng, 8), points(rng, 3), points(rng, 5), rng.normal(size=8)
+    model = GaussianProcess(num_decisions=3, num_sizes=2)
+    mean_M, deviation_M = model.predict(told, z_N, None, asked)
+    same_M, narrower_M = model.predict(told, z_N, waiting, asked)
+    np.testing.assert_allclose(same_M, mean_M, rtol=1e-8)
+    assert (narrower_M < deviation_M).all()
+    believed = np.concatenate([z_N, model.predict(told, z_N, None, waiting)[0]])
+    both = Points(
+        codes_NC=np.concatenate([told.codes_NC, waiting.codes_NC]),
+        sizes_NS=np.concatenate([told.sizes_NS, waiting.sizes_NS]),
+    )
+    as_if_M, deviation_as_if_M = model.predict(both, believed, None, asked)
+    np.testing.assert_allclose(as_if_M, mean_M, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(deviation_as_if_M, narrower_M, rtol=1e-8)
+
+
+def test_the_loss_is_minus_the_log_posterior_and_its_gradient_is_right():
+    rng = np.random.default_rng(2)
+    told, z_N = points(rng, 10), rng.normal(size=10)
+    model = GaussianProcess(num_decisions=3, num_sizes=2)
+    differences = model._differences(told, told)
+
+    def log_posterior(theta):
+        model._theta = theta
+        covariance = by_hand(model, told, told, 3) + model._noise() * np.eye(10)
+        prior = norm.logpdf(theta, model._prior_mean, model._prior_spread).sum()
+        return multivariate_normal.logpdf(z_N, cov=covariance) + prior
+
+    one, other = (model._prior_mean + rng.normal(scale=0.5, size=7) for _ in range(2))
+    difference = model._loss(one, differences, z_N)[0] - model._loss(other, differences, z_N)[0]
+    assert difference == pytest.approx(log_posterior(other) - log_posterior(one), rel=1e-9)
+    numeric = approx_fprime(one, lambda theta: model._loss(theta, differences, z_N)[0], 1e-6)
+    np.testing.assert_allclose(model._loss(one, differences, z_N)[1], numeric, rtol=1e-4, atol=1e-4)
+
+
+def test_tuning_finds_values_that_explain_the_data_better():
+    rng = np.random.default_rng(3)
+    told = points(rng, 40)
+    z_N = told.codes_NC @ rng.normal(size=told.codes_NC.shape[1])
+    z_N = (z_N - z_N.mean()) / z_N.std()
+    model = GaussianProcess(num_decisions=3, num_sizes=2)
+    differences = model._differences(told, told)
+    before = model._loss(model._theta, differences, z_N)[0]
+    model.tune(told, z_N)
+    assert model._loss(model._theta, differences, z_N)[0] < before - 5
+
+
+def test_columns_that_were_met_later_are_zero_in_earlier_codes():
+    rng = np.random.default_rng(4)
+    wide = points(rng, 6)
+    narrow = Points(codes_NC=wide.codes_NC[:, :8], sizes_NS=wide.sizes_NS)
+    padded = Points(codes_NC=np.pad(narrow.codes_NC, ((0, 0), (0, 4))), sizes_NS=wide.sizes_NS)
+    model = GaussianProcess(num_decisions=3, num_sizes=2)
+    z_N = rng.normal(size=6)
+    for one, other in ((narrow, wide), (wide, narrow)):
+        expected = model.predict(padded if one is narrow else one, z_N, None, padded if other is narrow else other)
+        np.testing.assert_array_equal(model.predict(one, z_N, None, other), expected)
+
+
+def test_warping_keeps_the_better_half_and_the_order_of_the_rest():
+    y = np.array([0.9, 0.1, 0.95, 0.5, 0.89, 0.001, 0.93])
+    z = warped(y)
+    assert z.mean() == pytest.approx(0, abs=1e-12)
+    assert z.std() == pytest.approx(1)
+    assert np.argsort(z).tolist() == np.argsort(y).tolist()
+    upper = np.sort(z)[-4:]
+    np.testing.assert_allclose(np.diff(upper) / (upper[-1] - upper[0]), np.diff([0.89, 0.9, 0.93, 0.95]) / 0.06)
+    spread = np.sqrt(np.mean(np.square([0.0, 0.01, 0.04, 0.06])))
+    lower = 0.89 + spread * norm.ppf([0.5 / 7, 1.5 / 7, 2.5 / 7])
+    np.testing.assert_allclose(np.diff(np.sort(z)[:3]) / (upper[-1] - upper[0]), np.diff(lower) / 0.06)
+    assert warped(np.full(4, 0.3)).tolist() == [0] * 4
+
+
+def outcome(number, proposal):
+    return scored(number, proposal, arbitrary_score(proposal.architecture))
+
+
+def test_no_network_is_tried_twice_while_others_are_left():
+    space = Product({"a": range(4), "b": range(4), "_unseen": range(3)})
+    networks = set(enumerate_space(space))
+    trials = play(Predictor(space=space, seed=0, num_random=2), 14, outcome)
+    assert len({trial.architecture for trial in trials}) >= 13, "only the random beginning may repeat itself"
+    assert len(networks) == 16
+    more = play(Predictor(space=space, seed=0, num_random=2), 20, outcome)
+    assert {trial.architecture for trial in more} == networks
+
+
+def test_a_thousand_workers_get_different_networks():
+    space = Landscape()
+    predictor = Predictor(space=space, seed=0)
+    for trial in play(Predictor(space=space, seed=0), 20, outcome):
+        predictor.tell(trial)
+    pending = []
+    for number in range(20, 220):
+        pending.append(running(number, predictor.ask(number, pending)))
+    assert len({trial.architecture for trial in pending}) == 200
+
+
+def test_failures_count_as_the_worst():
+    """Everything with `a` = 3 fails; what is left is soon preferred."""
+    space = Product({"a": range(4), "b": range(8), "c": range(8)})
+
+    def fails(number, proposal):
+        if proposal.architecture.decisions["a"] == 3:
+            return failed(number, proposal)
+        return scored(number, proposal, 0.5 + 0.01 * proposal.architecture.decisions["b"])
+
+    trials = play(Predictor(space=space, seed=0), 60, fails)
+    late = [trial.architecture.decisions["a"] for trial in trials[30:]]
+    assert late.count(3) <= 3
