@@ -29,8 +29,15 @@ from peer_runs.report import Line, Rate, accuracy_table, curves, speed_table
 
 HERE = Path(__file__).parent
 OWN = "nas"
+OWN_TITLES = {
+    "aging": "aging evolution, 10 and 3",
+    "evolution": "aging evolution, 10 and 3, without repeats",
+    "nsga2": "NSGA-II, population 10 (Optuna)",
+    "tpe": "TPE (Optuna)",
+    "gp": "GP (Optuna)",
+}
 METHODS = {
-    OWN: {method: method for method in own.METHODS},
+    OWN: {name: OWN_TITLES.get(name, name) for name in own.METHODS},
     "optuna": {"random": "random", "tpe": "TPE", "nsga2": "NSGA-II, population 10", "gp": "GP"},
     "nni": {
         "random": "random",
@@ -42,14 +49,12 @@ METHODS = {
         "random": "random",
         "rea": "aging evolution, 10 and 3",
         "tpe": "TPE (KDE)",
-        "bore": "BORE",
         "cqr": "CQR",
     },
 }
 """By package: methods and how the table calls them. Two numbers are the population and the tournament."""
-METHODS[OWN] |= {"evolution": "aging evolution, 10 and 3"} if "evolution" in own.METHODS else {}
 REPEATS = 3
-OWN_LOOPS = ("random", "evolution")
+OWN_LOOPS = ("random", "aging")
 PEER_LOOPS = {"syne_tune": "Syne Tune's simulator, random", "optuna": "Optuna on SQLite, TPE"}
 
 
@@ -143,8 +148,33 @@ def _find_table() -> Path:
     return (folder / TABLE).resolve()
 
 
-def _is_wanted(package: str, method: str, only: Sequence[str]) -> bool:
-    return not only or package in only or f"{package}/{method}" in only
+def measure(arguments: argparse.Namespace, table: Path) -> list[Line]:
+    """All wanted runs: those that are kept, and those that are missing."""
+    cache, lines = Cache(arguments.cache), []
+    for package, method in wanted(arguments.only):
+        known = cache.runs(package, method, arguments.runs)
+        missing = [seed for seed in range(arguments.runs) if seed not in known]
+        if missing:
+            print(f"{package}/{method}: {len(missing)} runs to do", file=sys.stderr)
+            for outcome in run_missing(package, method, missing, table, arguments.seconds_per_peer):
+                cache.add(package, method, outcome)
+                known[outcome.seed] = outcome
+        if known:
+            shown = OWN if package == OWN else environments.version(package)
+            outcomes = [known[seed] for seed in sorted(known)]
+            lines.append(Line(package=shown, method=METHODS[package][method], outcomes=outcomes))
+    return lines
+
+
+def wanted(only: Sequence[str]) -> list[tuple[str, str]]:
+    """Package and method of what was named, or of everything."""
+    everything = [(package, method) for package, methods in METHODS.items() for method in methods]
+    unknown = set(only) - METHODS.keys() - {"/".join(one) for one in everything}
+    if unknown:
+        sys.exit(
+            f"--only knows {', '.join(METHODS)} and {', '.join(map('/'.join, everything))}, got {', '.join(unknown)}"
+        )
+    return [one for one in everything if not only or one[0] in only or "/".join(one) in only]
 
 
 def main() -> None:
@@ -156,23 +186,13 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--speed-trials", type=int, default=1000, help="0: no speeds")
     arguments = parser.parse_args()
-    table, cache, lines = _find_table(), Cache(arguments.cache), []
-    for package, methods in METHODS.items():
-        for method, title in methods.items():
-            if not _is_wanted(package, method, arguments.only):
-                continue
-            known = cache.runs(package, method, arguments.runs)
-            missing = [seed for seed in range(arguments.runs) if seed not in known]
-            if missing:
-                print(f"{package}/{method}: {len(missing)} runs to do", file=sys.stderr)
-            for outcome in run_missing(package, method, missing, table, arguments.seconds_per_peer) if missing else ():
-                cache.add(package, method, outcome)
-                known[outcome.seed] = outcome
-            if known:
-                shown = OWN if package == OWN else environments.version(package)
-                lines.append(Line(package=shown, method=title, outcomes=[known[seed] for seed in sorted(known)]))
+    table = _find_table()
+    lines = measure(arguments, table)
     print(describe_machine() + "\n")
     print("\n".join(accuracy_table(lines)))
+    absent = [environments.version(package) for package in environments.failed]
+    if absent:
+        print(f"\nCannot be installed here: {', '.join(absent)}.")
     if arguments.plot:
         draw(lines, arguments.plot)
     if arguments.speed_trials:

@@ -22,7 +22,10 @@ REQUIREMENTS = {
     ),
     "plot": ("matplotlib==3.11.2",),
 }
-"""By environment. The first is the peer itself; the second of Optuna's and its torch are what its GP needs."""
+"""By environment. The first is the peer itself; scipy and torch are for Optuna's GP."""
+
+failed: list[str] = []
+"""Environments that could not be made. They are not tried again."""
 
 
 def version(name: str) -> str:
@@ -32,6 +35,8 @@ def version(name: str) -> str:
 
 def interpreter(name: str) -> Path | None:
     """The Python of this environment, made anew if it has other requirements; None if they cannot be installed."""
+    if name in failed:
+        return None
     folder, wanted = FOLDER / name, "\n".join(REQUIREMENTS[name])
     python, installed = folder / "bin" / "python", folder / "installed"
     if installed.exists() and installed.read_text() == wanted:
@@ -40,7 +45,7 @@ def interpreter(name: str) -> Path | None:
     pip = [str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS[name]]
     for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], pip):
         if subprocess.run(command, stdout=sys.stderr).returncode != 0:
-            print(f"{version(name)} cannot be installed here", file=sys.stderr)
+            failed.append(name)
             return None
     installed.write_text(wanted)
     return python

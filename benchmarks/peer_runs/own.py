@@ -7,6 +7,7 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -24,17 +25,21 @@ from nas import open_store, parse_spec
 from nas.plan import Plan
 from nas.service import simulate_study
 
+AGING = {"method": "evolution", "population": 10, "tournament": 3}
 WANTED: Mapping[str, Mapping[str, Any]] = {
-    "random": {},
-    "evolution": {"population": 10, "tournament": 3},
-    "reinforce": {},
-    "local_search": {},
-    "tpe": {},
-    "predictor": {},
-    "gp": {},
+    "random": {"method": "random"},
+    "aging": {**AGING, "redraw": False},
+    "evolution": AGING,
+    "reinforce": {"method": "reinforce"},
+    "local_search": {"method": "local_search"},
+    "predictor": {"method": "predictor"},
+    "nsga2": {"method": "nsga2", "population": 10},
+    "tpe": {"method": "tpe"},
+    "gp": {"method": "gp"},
 }
-"""Methods of interest and what differs from their defaults. Those that this version lacks are left out."""
-METHODS = {method: options for method, options in WANTED.items() if method in CONTROLLERS}
+"""Methods of interest, as a study file has them."""
+METHODS = {name: method for name, method in WANTED.items() if method["method"] in CONTROLLERS}
+"""Without those that this version lacks."""
 
 RUNS_AT_A_TIME = 10
 TRIALS = """
@@ -63,9 +68,10 @@ def time_trials(method: str, num_trials: int, path: Path) -> tuple[float, float]
         return clock.read()
 
 
+@cache
 def fingerprint() -> str:
     """Of the project's code: what another version measured is measured again."""
-    folders = (Path(str(floor.__file__)).parent for floor in (search_spaces, controllers, workers, nas))
+    folders = (Path(floor.__path__[0]) for floor in (search_spaces, controllers, workers, nas))
     sources = (path for folder in folders for path in folder.rglob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources))).hexdigest()[:12]
 
@@ -101,7 +107,7 @@ def _spec(method: str, seeds: Sequence[int], budget: Mapping[str, float], path: 
                 "table": str(path),
                 "mapping": str(ROOT / "examples" / "tables" / "nasbench201.yaml"),
             },
-            "methods": [{"method": method, **WANTED[method]}],
+            "methods": [dict(METHODS[method])],
             "seeds": list(seeds),
             "budget": dict(budget),
             "training": {"epochs": 12},

@@ -8,8 +8,7 @@ from statistics import mean, median, stdev
 
 import numpy as np
 from peer_runs.protocol import BUDGET_S, CHECKPOINTS_S, Outcome
-
-from nas import bootstrap
+from scipy.stats import t as student
 
 Rate = tuple[float, float]
 """Trials per second, by the wall's clock and in processor time."""
@@ -78,8 +77,9 @@ def curves(lines: Sequence[Line]) -> list[dict[str, object]]:
 def _cell(values: Sequence[float]) -> str:
     if len(values) < 2:
         return f"{values[0]:.2f}"
-    estimate = bootstrap.mean(values)
-    return f"{estimate.value:.2f} ± {stdev(values):.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
+    centre, spread = mean(values), stdev(values)
+    half = float(student.ppf(0.975, len(values) - 1)) * spread / len(values) ** 0.5
+    return f"{centre:.2f} ± {spread:.2f} [{centre - half:.2f}, {centre + half:.2f}]"
 
 
 def _ratio(ours: Sequence[Rate], theirs: Sequence[Rate]) -> str:

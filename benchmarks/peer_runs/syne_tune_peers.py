@@ -18,7 +18,7 @@ from syne_tune.backend.simulator_backend.simulator_callback import SimulatorCall
 from syne_tune.blackbox_repository import UserBlackboxBackend
 from syne_tune.blackbox_repository.blackbox_tabular import BlackboxTabular
 from syne_tune.config_space import choice, randint
-from syne_tune.optimizer.baselines import BORE, CQR, REA, TPE, RandomSearch
+from syne_tune.optimizer.baselines import CQR, REA, TPE, RandomSearch
 from syne_tune.optimizer.schedulers.ask_tell_scheduler import AskTellScheduler
 
 METRIC, SECONDS = "accuracy", "seconds"
@@ -28,7 +28,6 @@ SCHEDULERS: dict[str, Callable[..., Any]] = {
     "random": lambda space, **given: RandomSearch(space, metrics=[METRIC], **given),
     "tpe": lambda space, **given: TPE(space, metric=METRIC, **given),
     "rea": lambda space, **given: REA(space, metric=METRIC, population_size=10, sample_size=3, **given),
-    "bore": lambda space, **given: BORE(space, metric=METRIC, **given),
     "cqr": lambda space, **given: CQR(space, metric=METRIC, **given),
 }
 
