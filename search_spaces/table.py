@@ -58,7 +58,10 @@ class Table:
     answers: tuple[Ints, ...]
     """For every decision, the index of each row's answer among the options `[N]`."""
     first_equal_N: Ints
-    """The first row that is the same network."""
+    """Of the rows that are the same network, the one whose answers come first among the options, decision by decision.
+
+    For genotypes that is the canonical one, in which edges that lead nowhere are `none`.
+    """
     fidelities: Mapping[int, Fidelity]
     """By epochs, ascending."""
     truth_N: Floats
@@ -211,7 +214,9 @@ def _first_equal(
         return np.arange(columns.num_rows)
     identities = _genotypes(decisions, answers) if equal == GENOTYPE else columns.column(equal).tolist()
     first: dict[Any, int] = {}
-    return np.array([first.setdefault(identity, row) for row, identity in enumerate(identities)], dtype=np.int64)
+    for row in np.lexsort(answers[::-1]).tolist():
+        first.setdefault(identities[row], row)
+    return np.array([first[identity] for identity in identities], dtype=np.int64)
 
 
 def _genotypes(decisions: Mapping[str, tuple[Option, ...]], answers: tuple[Ints, ...]) -> list[tuple[str, ...]]:

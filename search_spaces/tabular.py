@@ -75,8 +75,8 @@ class Tabular:
         raise InvalidArchitecture("a network of a table can be looked up, but not built")
 
     def footprint(self, architecture: Architecture) -> Footprint:
-        """The sizes of a network that the table knows."""
-        return self._footprints[self.row(architecture)]
+        """The sizes that the table knows, the same for equal networks."""
+        return self._footprints[int(self.content.first_equal_N[self.row(architecture)])]
 
     def canonical_decisions(self, architecture: Architecture) -> Mapping[str, Option]:
         """The decisions that lead to the first row that is this network."""

@@ -147,7 +147,7 @@ def test_a_thousand_workers_get_different_networks():
 
 
 def test_failures_count_as_the_worst():
-    """Everything with `a` = 3 fails; what is left is soon preferred."""
+    """Everything with `a` = 3 fails, a quarter of the space; it is soon proposed less than half as often as by chance."""
     space = Product({"a": range(4), "b": range(8), "c": range(8)})
 
     def fails(number, proposal):
@@ -155,6 +155,9 @@ def test_failures_count_as_the_worst():
             return failed(number, proposal)
         return scored(number, proposal, 0.5 + 0.01 * proposal.architecture.decisions["b"])
 
-    trials = play(Predictor(space=space, seed=0), 60, fails)
-    late = [trial.architecture.decisions["a"] for trial in trials[30:]]
-    assert late.count(3) <= 3
+    late = [
+        trial.architecture.decisions["a"]
+        for seed in range(5)
+        for trial in play(Predictor(space=space, seed=seed), 60, fails)[30:]
+    ]
+    assert late.count(3) < len(late) / 4 / 2
