@@ -147,7 +147,7 @@ def test_a_thousand_workers_get_different_networks():
 
 
 def test_failures_count_as_the_worst():
-    """Everything with `a` = 3 fails, a quarter of the space; it is soon proposed less than half as often as by chance."""
+    """Everything with `a` = 3 fails, a quarter of the space; soon it is proposed less than half as often as that."""
     space = Product({"a": range(4), "b": range(8), "c": range(8)})
 
     def fails(number, proposal):
