@@ -11,7 +11,7 @@ import yaml
 from nas.spec import StudySpec, parse_spec
 from search_spaces.complaints import show
 from search_spaces.errors import InvalidInput
-from search_spaces.yaml_text import parse_yaml, yaml_reason
+from search_spaces.yaml_text import parse_yaml, read_yaml, yaml_reason
 
 
 def read_spec(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
@@ -20,13 +20,7 @@ def read_spec(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
     Raises:
         InvalidInput: the file is missing or not YAML, or the study breaks a rule.
     """
-    try:
-        data = parse_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InvalidInput(f"cannot read {path}: {reason}") from None
-    except yaml.YAMLError as error:
-        raise InvalidInput(f"{path} is not YAML: {yaml_reason(error)}") from None
+    data = read_yaml(path)
     if isinstance(data, dict):
         for override in overrides:
             _override(data, override)

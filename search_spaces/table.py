@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from search_spaces.architecture import Option
@@ -22,7 +21,7 @@ from search_spaces.errors import InvalidInput
 from search_spaces.genotype import EDGES, OPERATIONS, canonical
 from search_spaces.mapping import GENOTYPE, Answers, Observation, Quantity, TableMapping
 from search_spaces.values import read
-from search_spaces.yaml_text import parse_yaml, yaml_reason
+from search_spaces.yaml_text import read_yaml
 
 MICROSECONDS = 1e6
 MAX_WHOLE = 2**62
@@ -96,13 +95,7 @@ def _read_files(path: Path, mapping: Path, _version: int) -> Table:
 
 
 def _read_mapping(path: Path) -> Mapping[str, Any]:
-    try:
-        content = parse_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InvalidInput(f"cannot read {path}: {reason}") from None
-    except yaml.YAMLError as error:
-        raise InvalidInput(f"{path} is not YAML: {yaml_reason(error)}") from None
+    content = read_yaml(path)
     if not isinstance(content, Mapping):
         raise InvalidInput(f"{path} must hold a mapping with name, decisions, observations and truth")
     return content

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import yaml
+
+from search_spaces.errors import InvalidInput
 
 FLOAT = "tag:yaml.org,2002:float"
 MAX_WHOLE_EXPONENT = 30
@@ -51,6 +54,21 @@ def parse_yaml(text: str) -> Any:
         yaml.YAMLError: it is not YAML, or a key occurs twice.
     """
     return yaml.load(text, Loader=Loader)
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file says.
+
+    Raises:
+        InvalidInput: the file is missing, or it is not YAML.
+    """
+    try:
+        return parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InvalidInput(f"cannot read {path}: {reason}") from None
+    except yaml.YAMLError as error:
+        raise InvalidInput(f"{path} is not YAML: {yaml_reason(error)}") from None
 
 
 def yaml_reason(error: yaml.YAMLError) -> str:

@@ -6,9 +6,7 @@ finds no row where it must change one, and that is an error.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
@@ -16,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Insert, Update
 
 from controllers.cost import Charge, Cost, Unit, total
-from controllers.trial import SCORE, Epoch, Kind, Measurement, Proposal, Status
+from controllers.trial import Kind, Status
 from nas.records import (
     Account,
     ArtifactSaved,
@@ -30,6 +28,7 @@ from nas.records import (
     TrialLost,
     TrialStarted,
 )
+from nas.store.rows import NEW_TRIAL, RUN_SCORES, architecture_row, epoch_row, measurement_row, proposal_row
 from nas.store.statements import (
     CHANGE_RUN,
     CHANGE_STUDY,
@@ -50,37 +49,12 @@ from nas.store.statements import (
     amounts,
     work,
 )
-from search_spaces.architecture import Architecture, canonical_json
 from search_spaces.errors import StoreError
-from search_spaces.values import dump
 
-RUN_SCORES = {
-    "delivered_val_accuracy": "delivered_val_accuracy",
-    "delivered_test_accuracy": "delivered_test_accuracy",
-    SCORE: "retrained_val_accuracy",
-    "retrained_test_accuracy": "retrained_test_accuracy",
-}
-"""Metrics of the final trial, and the columns of its run that they fill."""
+NOTHING = Cost()
 
 _Row = dict[str, Any]
 _TrialKey = tuple[int, int | None]
-
-NEW_TRIAL: Mapping[str, Any] = {
-    "status": Status.RUNNING.value,
-    "reason": "",
-    "attempt": 0,
-    "flops": 0,
-    "device_us": 0,
-    **dict.fromkeys(
-        (
-            *("num_parameters", "inference_flops", "epochs_trained", "metrics", "measurement"),
-            *("val_accuracy", "val_loss", "train_loss"),
-            *("finish_order", "run_spent", "reused_from", "finished_us", "finished_at"),
-        )
-    ),
-}
-"""What a trial has before it finishes: every row of one statement must name the same columns."""
-NOTHING = Cost()
 
 
 class Writer:
@@ -165,12 +139,12 @@ class Writer:
         if (record.run, trial.number) in self._trials:
             raise StoreError(f"trial {trial.number} of run {record.run} starts twice")
         if architecture is not None and architecture.id not in self._architectures:
-            self._architectures[architecture.id] = _architecture_row(architecture)
+            self._architectures[architecture.id] = architecture_row(architecture)
         self._trials[record.run, trial.number] = {
             **NEW_TRIAL,
             **self._key(record.run, trial.number),
             "kind": proposal.kind.value,
-            "proposal": _dump_without_architecture(proposal),
+            "proposal": proposal_row(proposal),
             "recipe": proposal.recipe,
             "architecture_id": architecture.id if architecture else None,
             "decisions": dict(architecture.decisions) if architecture else None,
@@ -186,7 +160,7 @@ class Writer:
 
     def _report(self, record: EpochsReported) -> None:
         key = self._key(record.run, record.number)
-        self._epochs += [{**key, **_epoch_row(epoch)} for epoch in record.epochs]
+        self._epochs += [{**key, **epoch_row(epoch)} for epoch in record.epochs]
         self._profiles += [
             {**key, "epoch": epoch.number, "level": level, "weight": weight}
             for epoch in record.epochs
@@ -212,7 +186,7 @@ class Writer:
             "reused_from": record.reused_from,
             "finished_us": record.clock_us,
             "finished_at": self._now,
-            **(_measurement_row(measurement) if measurement else {}),
+            **(measurement_row(measurement) if measurement else {}),
         }
         what = f"running trial {trial.number} of run {record.run}"
         row = self._trials.get((record.run, trial.number))
@@ -289,39 +263,3 @@ class Writer:
 
 def _of(run: int, number: int | None) -> dict[str, Any]:
     return {"of_run": run, "of_number": number}
-
-
-def _dump_without_architecture(proposal: Proposal) -> dict[str, Any]:
-    """The proposal; its architecture has columns of its own."""
-    row = dump(replace(proposal, architecture=None))
-    del row["architecture"]
-    return row
-
-
-def _architecture_row(architecture: Architecture) -> dict[str, Any]:
-    form = json.loads(canonical_json(architecture.form))  # the order of the keys is part of the hashed text
-    return {"id": architecture.id, "depth": architecture.depth, "form": form}
-
-
-def _measurement_row(measurement: Measurement) -> dict[str, Any]:
-    return {
-        "measurement": dump(measurement),
-        "epochs_trained": measurement.epochs,
-        "num_parameters": measurement.num_parameters,
-        "inference_flops": measurement.inference_flops,
-        **_scores(measurement.metrics),
-    }
-
-
-def _epoch_row(epoch: Epoch) -> dict[str, Any]:
-    return {"epoch": epoch.number, **_scores(epoch.metrics), **asdict(epoch.cost)}
-
-
-def _scores(metrics: Mapping[str, float]) -> dict[str, Any]:
-    """All metrics, and again those that have columns of their own."""
-    return {
-        "metrics": dict(metrics),
-        "val_accuracy": metrics.get(SCORE),
-        "val_loss": metrics.get("val_loss"),
-        "train_loss": metrics.get("train_loss"),
-    }

@@ -1,0 +1,76 @@
+"""Values as rows of the tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from controllers.trial import SCORE, Epoch, Measurement, Proposal, Status
+from search_spaces.architecture import Architecture, canonical_json
+from search_spaces.values import dump
+
+RUN_SCORES = {
+    "delivered_val_accuracy": "delivered_val_accuracy",
+    "delivered_test_accuracy": "delivered_test_accuracy",
+    SCORE: "retrained_val_accuracy",
+    "retrained_test_accuracy": "retrained_test_accuracy",
+}
+"""Metrics of the final trial, and the columns of its run that they fill."""
+
+
+NEW_TRIAL: Mapping[str, Any] = {
+    "status": Status.RUNNING.value,
+    "reason": "",
+    "attempt": 0,
+    "flops": 0,
+    "device_us": 0,
+    **dict.fromkeys(
+        (
+            *("num_parameters", "inference_flops", "epochs_trained", "metrics", "measurement"),
+            *("val_accuracy", "val_loss", "train_loss"),
+            *("finish_order", "run_spent", "reused_from", "finished_us", "finished_at"),
+        )
+    ),
+}
+"""What a trial has before it finishes: every row of one statement must name the same columns."""
+
+
+def proposal_row(proposal: Proposal) -> dict[str, Any]:
+    """The proposal; its architecture has columns of its own."""
+    row = dump(replace(proposal, architecture=None))
+    del row["architecture"]
+    return row
+
+
+def architecture_row(architecture: Architecture) -> dict[str, Any]:
+    """A network."""
+    form = json.loads(canonical_json(architecture.form))  # the order of the keys is part of the hashed text
+    return {"id": architecture.id, "depth": architecture.depth, "form": form}
+
+
+def measurement_row(measurement: Measurement) -> dict[str, Any]:
+    """What a trial shows, whole and in columns of its own."""
+    return {
+        "measurement": dump(measurement),
+        "epochs_trained": measurement.epochs,
+        "num_parameters": measurement.num_parameters,
+        "inference_flops": measurement.inference_flops,
+        **_scores(measurement.metrics),
+    }
+
+
+def epoch_row(epoch: Epoch) -> dict[str, Any]:
+    """What an epoch showed."""
+    return {"epoch": epoch.number, **_scores(epoch.metrics), **asdict(epoch.cost)}
+
+
+def _scores(metrics: Mapping[str, float]) -> dict[str, Any]:
+    """All metrics, and again those that have columns of their own."""
+    return {
+        "metrics": dict(metrics),
+        "val_accuracy": metrics.get(SCORE),
+        "val_loss": metrics.get("val_loss"),
+        "train_loss": metrics.get("train_loss"),
+    }
