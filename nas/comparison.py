@@ -77,6 +77,12 @@ class Comparison:
         """Its name, or all their names."""
         return ", ".join(self.studies)
 
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """The scores that some method has, such as *retrained* alone for a table; all while there is none."""
+        known = tuple(name for name in SCORES if any(method.scores[name].num for method in self.methods))
+        return known or SCORES
+
     def frame(self) -> pd.DataFrame:
         """One row per label; accuracies and probabilities in [0, 1]."""
         return pd.DataFrame([_row(method) for method in self.methods])

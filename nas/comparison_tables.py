@@ -47,7 +47,8 @@ def comparison_tables(
 ) -> Iterator[RenderableType]:
     """Both scores, what was chosen and spent, whatever else was asked for, and the verdict."""
     yield _heading(comparison)
-    for name, (title, explanation) in SCORE_TITLES.items():
+    for name in comparison.scored:
+        title, explanation = SCORE_TITLES[name]
         yield Text.assemble((title, "bold"), f" {explanation}")
         yield _score_table(comparison, {method.label: method.scores[name] for method in comparison.methods})
         yield Text()

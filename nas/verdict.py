@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nas.comparison import SCORES, Comparison, MethodSummary
+from nas.comparison import Comparison, MethodSummary
 from nas.merging import numbered
 from nas.quantities import number, percent
 from nas.scores import MIN_PAIRS, Score
@@ -21,7 +21,7 @@ from nas.statistics.significance import ALPHA
 def verdict(comparison: Comparison) -> tuple[str, ...]:
     """A sentence or two on each of both scores, and what the runs that are in neither and the figures leave out."""
     notes = (f"{note[0].upper()}{note[1:]}." for note in comparison.notes)
-    return (*(_judge(comparison, score) for score in SCORES), *_left_out(comparison), *notes)
+    return (*(_judge(comparison, score) for score in comparison.scored), *_left_out(comparison), *notes)
 
 
 def _judge(comparison: Comparison, name: str) -> str:

@@ -318,3 +318,9 @@ def test_a_study_of_the_wrong_kind_is_refused_in_one_line(folder, capsys, argume
     assert err.startswith(f"error: {message}")
     assert len(err.splitlines()) == 1
     assert not (folder / "nas.db").exists()
+
+
+def test_a_comparison_speaks_of_the_only_score_that_a_table_knows(folder, capsys):
+    _, out, _ = call(capsys, "simulate", "study.yaml")
+    assert "Retrained" in out
+    assert "Delivered" not in out
