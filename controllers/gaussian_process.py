@@ -24,7 +24,7 @@ from threadpoolctl import ThreadpoolController
 
 Floats = NDArray[np.float64]
 
-PRIOR = {"product": (1.0, 0.7), "rate": (3.0, 0.5), "scales": (2.0, 1.0), "smooth": (0.5, 1.0), "scale": (1.0, 0.7)}
+PRIOR = {"product": (1.0, 0.7), "rate": (4.0, 0.3), "scales": (2.0, 1.0), "smooth": (0.5, 1.0), "scale": (1.0, 0.7)}
 PRIOR_NOISE = (0.05, 1.5)
 """Median and spread (of the logarithm) of v_1, r, l_s, v_2, l and the noise, for values and sizes of variance 1."""
 JITTER = 1e-5

@@ -63,7 +63,7 @@ GOLDEN = {
     "local_search": "c1558793c318597f",
     "nsga2": "f1a951a0dc9e6141",
     "nsga3": "f1a951a0dc9e6141",
-    "predictor": "41d3f86a568ddffa",
+    "predictor": "4fdddf3e7644389e",
     "qmc": "0a63c04b5ac0dda4",
     "random": "42fc61900111e6b6",
     "reinforce": "1382f4e4ce054452",
