@@ -41,7 +41,7 @@ POLL_S = 0.1
 LONGEST_PAUSE_S = 0.5
 MAX_CHANGES = 4
 """A kill comes after at most so many new trials or epochs."""
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 def write_study(folder: Path, *, kills: int, workers: int) -> None:
@@ -88,6 +88,7 @@ def kill_at_random(folder: Path, rng: random.Random) -> str | None:
     wanted = before + rng.randint(1, MAX_CHANGES)
     while num_changes(folder) < wanted and driver.poll() is None:
         if time.monotonic() > patience:
+            driver.kill()
             raise TimeoutError(f"a driver did nothing for {PATIENCE_S:g} s")
         time.sleep(POLL_S)
     time.sleep(rng.uniform(0, LONGEST_PAUSE_S))
