@@ -143,7 +143,12 @@ def test_storage_that_fails_stops_the_study_and_no_trial(workers, tmp_path):
     with pytest.raises(
         StoreError, match=r"study was stopped: trial 1 of run 0 cannot keep its files .* nas resume study"
     ):
-        run(tmp_path, space=space(tmp_path, [1, 10]), limits={"retries": 1})
+        run(
+            tmp_path,
+            space=space(tmp_path, [1, 10]),
+            limits={"retries": 1},
+            resources={"workers": 1, "storage": str(tmp_path / "files")},  # so that the sound network is done by then
+        )
     with open_store(f"sqlite:///{tmp_path / 'nas.db'}") as store:
         assert [study.status for study in store.studies()] == [StudyStatus.INTERRUPTED]
         assert sorted(store.frame("trials")["status"]) == ["complete", "running"]
