@@ -28,9 +28,17 @@ class Batches:
         """Steps per epoch."""
         return len(self.data.train) // self.train_size
 
-    def epoch(self, number: int) -> Iterator[tuple[Split, Split]]:
-        """The batches of one epoch: a function of the seed and the epoch's number."""
+    def epoch(self, number: int, *, with_validation: bool = True) -> Iterator[tuple[Split, Split]]:
+        """The batches of one epoch: a function of the seed and the epoch's number.
+
+        Without validation, all pairs share one batch that nobody should look at, of the right size.
+        """
         train = self._shuffled(self.data.train, self.train_size, "train", number)
+        if not with_validation:
+            size, data = self.validation_size, self.data.validation
+            unread = Split(x=data.x[:size], y=data.y[:size])
+            yield from ((_take(self.data.train, rows), unread) for rows in train)
+            return
         validation = self._shuffled(self.data.validation, self.validation_size, "validation", number)
         for step in range(len(self)):
             yield (_take(self.data.train, train[step]), _take(self.data.validation, validation[step % len(validation)]))

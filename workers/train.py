@@ -149,7 +149,8 @@ class Trainer:
         phases = self.recipe.phases(number)
         losses = torch.zeros((), device=self.meter.device)
         with self.meter.clock(phases[-1].kind):
-            for train, validation in self.batches.epoch(number):
+            reads_validation = any(phase.reads_validation for phase in phases)
+            for train, validation in self.batches.epoch(number, with_validation=reads_validation):
                 for phase in phases:
                     loss = self.meter.step(phase.name, phase.kind, phase.step, train, validation)
                 losses += loss

@@ -67,3 +67,10 @@ def test_no_use_of_the_global_generator():
 def test_steps_per_epoch(num_train, batch_size, steps):
     of = batches(num_train=num_train, batch_size=batch_size)
     assert len(of) == len(drawn(of, 0)) == steps
+
+
+def test_without_validation_the_training_batches_are_the_same():
+    of = batches()
+    pairs, alone = list(of.epoch(2)), list(of.epoch(2, with_validation=False))
+    assert [train.y.tolist() for train, _ in alone] == [train.y.tolist() for train, _ in pairs]
+    assert {len(unread) for _, unread in alone} == {len(validation) for _, validation in pairs}

@@ -41,7 +41,7 @@ class Joint:
         self.standard = Standard(network, training=training, num_steps=num_steps, parameters=groups)
 
     def phases(self, epoch: int) -> Sequence[Phase]:
-        return (Phase(name="joint", kind=ChargeKind.TRAIN, step=self.step),)
+        return (Phase(name="joint", kind=ChargeKind.TRAIN, step=self.step, reads_validation=False),)
 
     def step(self, train: Split, validation: Split) -> Tensor:
         """One step of everything on `train`; returns the loss before it."""

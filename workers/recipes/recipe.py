@@ -23,6 +23,8 @@ class Phase:
     kind: ChargeKind
     step: Callable[[Split, Split], Tensor]
     """From a training batch and a validation batch to the detached scalar loss; updates parameters."""
+    reads_validation: bool = True
+    """Whether the step looks at its validation batch: if none does, none is drawn."""
 
 
 class Recipe(Protocol):

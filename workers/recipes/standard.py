@@ -28,7 +28,7 @@ class Standard:
         self.schedule = make_schedule(self.optimizer, training, num_steps)
 
     def phases(self, epoch: int) -> Sequence[Phase]:
-        return (Phase(name="weights", kind=ChargeKind.TRAIN, step=self.step),)
+        return (Phase(name="weights", kind=ChargeKind.TRAIN, step=self.step, reads_validation=False),)
 
     def step(self, train: Split, validation: Split) -> Tensor:
         """One step on `train`; returns the loss before it."""
