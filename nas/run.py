@@ -146,8 +146,10 @@ class Run:
         for one in stored.trials:
             if one.order is None:
                 self._restore_pending(one)
+        log, self.log = self.log, Log()  # the past is already stored
         for one in sorted(finished, key=lambda one: one.order or 0):
             self._learn(one.trial, reused_from=one.reused_from)
+        self.log = log
         self.phase, self.stop_reason = stored.phase, stored.stop_reason
 
     def _restore_pending(self, stored: StoredTrial) -> None:

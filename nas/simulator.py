@@ -54,11 +54,7 @@ class Simulation:
         controller = self.plan.make_controller(spec.methods[index // len(spec.seeds)], run_plan.seed)
         run = Run(run_plan, self.plan, controller, log=self._log, throughput=Throughput(GUESSED_US_PER_FLOP))
         if self._stored is not None:
-            kept = self._log.drain()
             run.restore(self._stored.runs[index])
-            self._log.drain()  # the past is already stored
-            for record in kept:
-                self._log.write(record)
         return run
 
     def _cluster(self, index: int, run: Run) -> Cluster:

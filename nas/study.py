@@ -107,7 +107,6 @@ class Study:
         for one in stored.finished:
             if one.trial.measurement is not None and one.reused_from is None:
                 self.throughput.observe(one.trial.measurement.cost)
-        self.log.drain()  # the past is already stored
 
     def _close_if_done(self) -> None:
         if self.done and not self._closed:
