@@ -148,7 +148,7 @@ class ChainSpace:
 
     @abstractmethod
     def make_head(self, width: int) -> nn.Module:
-        """A level to logits `y_BK`. Works on every level of the last stage."""
+        """A level to logits `y_BK`, or `y_BTK` at every token. Works on every level of the last stage."""
 
     def all_ops(self) -> tuple[str, ...]:
         """The operations to choose from, also when the space was written without `ops`."""

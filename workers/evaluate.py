@@ -17,7 +17,7 @@ BATCH_SIZE = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Means over a split."""
+    """Means over all labels of a split."""
 
     accuracy: float
     """In [0, 1]."""
@@ -35,8 +35,9 @@ def evaluate(network: nn.Module, split: Split, *, kind: ChargeKind, meter: Meter
         for x, y in zip(torch.split(split.x, BATCH_SIZE), torch.split(split.y, BATCH_SIZE), strict=True):
             batch = Split(x=x, y=y)
             y_BK: Tensor = meter.step("forward", kind, lambda batch: network(batch.x), batch).float()
-            correct += (y_BK.argmax(dim=1) == batch.y).sum()
-            loss += F.cross_entropy(y_BK, batch.y, reduction="sum")
-        evaluation = Evaluation(accuracy=correct.item() / len(split), loss=loss.item() / len(split))
+            correct += (y_BK.argmax(dim=-1) == batch.y).sum()
+            loss += F.cross_entropy(y_BK.flatten(0, -2), batch.y.flatten(), reduction="sum")
+        num_labels = split.y.numel()
+        evaluation = Evaluation(accuracy=correct.item() / num_labels, loss=loss.item() / num_labels)
     network.train(was_training)
     return evaluation

@@ -56,7 +56,7 @@ class Standard:
 
 
 def cross_entropy(network: nn.Module, batch: Split, training: Training) -> Tensor:
-    """Mean loss of one batch, a scalar, in the precision that the study asks for."""
+    """Mean loss of all labels of one batch, a scalar, in the precision that the study asks for."""
     with torch.autocast(batch.x.device.type, torch.bfloat16, enabled=training.precision == "bfloat16"):
         y_BK = network(batch.x)
-    return F.cross_entropy(y_BK.float(), batch.y, label_smoothing=training.label_smoothing)
+    return F.cross_entropy(y_BK.float().flatten(0, -2), batch.y.flatten(), label_smoothing=training.label_smoothing)
