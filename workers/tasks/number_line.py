@@ -29,7 +29,7 @@ class NumberLine:
     """
 
     bits: int | None = Field(default=None, ge=1, le=MAX_BITS)
-    """Binary digits of the number of classes, which is 2**bits; none: `num_classes`, or 6 bits without that."""
+    """Binary digits of N, a power of two; none: `num_classes`, or 6 bits without that."""
     num_classes: int | None = Field(default=None, ge=2, le=2**MAX_BITS)
     """N, in place of `bits`."""
     train_size: int = Field(default=4096, ge=2)
