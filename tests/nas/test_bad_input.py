@@ -33,7 +33,11 @@ BROKEN = [
     ("task={}", "task:", "is required, unless the space is tabular"),
     ("task={turns: 2}", "task.name:", "allowed: digits, npz, number_line, parity, spiral, text"),
     ("space={family: tabular, table: t.csv, mapping: m.yaml}", "task:", "a table is its own task"),
-    ("task.name=mnist", "task.name:", "allowed: digits, npz, number_line, parity, spiral, text, or package.module:attribute"),
+    (
+        "task.name=mnist",
+        "task.name:",
+        "allowed: digits, npz, number_line, parity, spiral, text, or package.module:attribute",
+    ),
     ("task.name=5", "task.name:", "allowed: digits, npz, number_line, parity, spiral, text"),
     ("task.name='os:nothing'", "task.name:", "module 'os' has no attribute 'nothing'"),
     ("task.name='os:getcwd'", "task.name:", "must be a class"),
