@@ -11,6 +11,7 @@ from typing import Any
 from controllers.cost import Charge, Cost, total
 from search_spaces.architecture import Architecture
 from search_spaces.errors import TrialFailed
+from search_spaces.relaxations.relaxation import Readings
 
 SCORE = "val_accuracy"
 """The metric that selection maximises. Test data never enters it."""
@@ -61,6 +62,9 @@ class Proposal:
     """Largest part of the run's whole budget that this trial may take."""
     parent: int | None = None
     """Number of the trial of the same run whose weights this one starts from."""
+    inherits: Mapping[str, Any] = field(default_factory=dict)
+    """How the weights of `parent` become those of another network: the fields of an `Inheritance`. Empty: it is the
+    same network."""
     resumed_epochs: int = 0
     """Epochs that `parent` has trained, if this trial goes on where that one stopped: with its weights, optimizer,
     schedule, seed and epoch count. Only the epochs beyond are trained and paid. 0: a training of its own."""
@@ -89,6 +93,8 @@ class Epoch:
     cost: Cost
     profile: tuple[float, ...] = ()
     """A relaxation's weight per level."""
+    readings: Readings = field(default_factory=dict)
+    """What else is known of its levels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +115,8 @@ class Measurement:
     """FLOPs of the forward pass of one input."""
     profile: tuple[float, ...] = ()
     """A relaxation's weight per level at the end of its training."""
+    readings: Readings = field(default_factory=dict)
+    """What else is known of its levels then."""
     derived: tuple[Architecture, ...] = ()
     """Architectures that a relaxation points to, best first."""
 
@@ -116,6 +124,10 @@ class Measurement:
         for name, value in self.metrics.items():
             if not math.isfinite(value):
                 raise TrialFailed(f"{name} must be finite, got {value}")
+        for name, values in self.readings.items():
+            for level, value in enumerate(values):
+                if not math.isfinite(value):
+                    raise TrialFailed(f"{name} of level {level} must be finite, got {value}")
 
     @property
     def cost(self) -> Cost:

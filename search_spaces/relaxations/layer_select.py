@@ -29,6 +29,7 @@ from search_spaces.chain_space import ChainSpace
 from search_spaces.compose import answer
 from search_spaces.errors import InvalidInput
 from search_spaces.relaxations.chains import chain_space, deepest, weighted_sum, with_depths
+from search_spaces.relaxations.relaxation import Readings
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
@@ -113,7 +114,7 @@ class LayerSelectNetwork(nn.Module):
         """The weight of every level; level 0 has none."""
         return (0.0, *self.weights().tolist())
 
-    def derive(self) -> tuple[Architecture, ...]:
+    def derive(self, readings: Readings) -> tuple[Architecture, ...]:
         """The allowed depths, nearest to k first (ties: shallow): by weight where there is one, by distance beyond."""
         k = self.k.item()
         ranked = sorted(_depths(self.space), key=lambda depth: (abs(depth - k), depth))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -11,19 +11,34 @@ from torch.nn import functional as F
 from torch.optim.optimizer import ParamsT
 
 from controllers.cost import ChargeKind
+from search_spaces.relaxations.relaxation import HasObjective, Penalized
 from workers.recipes.recipe import Phase
 from workers.tasks.task import Split
 from workers.training import Training, make_optimizer, make_schedule
 
+Loss = Callable[[nn.Module, Split, Training], Tensor]
+"""From a network and a batch to a scalar."""
+
 
 class Standard:
-    """Cross-entropy on training batches. `parameters`, in torch's form, are what it trains; by default all."""
+    """Minimises a loss on training batches.
+
+    `parameters`, in torch's form, are what it trains, by default all; `loss` is by default the network's own objective
+    if it has one, else cross-entropy.
+    """
 
     def __init__(
-        self, network: nn.Module, *, training: Training, num_steps: int, parameters: ParamsT | None = None
+        self,
+        network: nn.Module,
+        *,
+        training: Training,
+        num_steps: int,
+        parameters: ParamsT | None = None,
+        loss: Loss | None = None,
     ) -> None:
         self.network = network
         self.training = training
+        self.loss = training_loss if loss is None else loss
         self.optimizer = make_optimizer(network.parameters() if parameters is None else parameters, training)
         self.schedule = make_schedule(self.optimizer, training, num_steps)
 
@@ -32,7 +47,7 @@ class Standard:
 
     def step(self, train: Split, validation: Split) -> Tensor:
         """One step on `train`; returns the loss before it."""
-        loss = cross_entropy(self.network, train, self.training)
+        loss = self.loss(self.network, train, self.training)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.training.clip_norm is not None:
@@ -55,8 +70,29 @@ class Standard:
             self.schedule.load_state_dict(state["schedule"])
 
 
+def training_loss(network: nn.Module, batch: Split, training: Training) -> Tensor:
+    """What the weights minimise on one batch, a scalar: the network's own objective, or cross-entropy."""
+    if not isinstance(network, HasObjective):
+        return cross_entropy(network, batch, training)
+
+    def criterion(y_BK: Tensor, y_B: Tensor) -> Tensor:
+        return F.cross_entropy(y_BK.float(), y_B, label_smoothing=training.label_smoothing, reduction="none")
+
+    with _precision(batch, training):
+        return network.objective(batch.x, batch.y, criterion)
+
+
 def cross_entropy(network: nn.Module, batch: Split, training: Training) -> Tensor:
     """Mean loss of one batch, a scalar, in the precision that the study asks for."""
-    with torch.autocast(batch.x.device.type, torch.bfloat16, enabled=training.precision == "bfloat16"):
+    with _precision(batch, training):
         y_BK = network(batch.x)
     return F.cross_entropy(y_BK.float(), batch.y, label_smoothing=training.label_smoothing)
+
+
+def penalty(network: nn.Module) -> Tensor | float:
+    """What the architecture pays beside the loss."""
+    return network.penalty() if isinstance(network, Penalized) else 0.0
+
+
+def _precision(batch: Split, training: Training) -> torch.autocast:
+    return torch.autocast(batch.x.device.type, torch.bfloat16, enabled=training.precision == "bfloat16")
