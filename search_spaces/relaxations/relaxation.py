@@ -78,6 +78,17 @@ class Annealed(Protocol):
 
 
 @runtime_checkable
+class Drawing(Protocol):
+    """Not all its training steps cost the same, because blocks are left out at random."""
+
+    def draw(self) -> int:
+        """Draw what the next training step will do, from torch's current generator; equal numbers cost the same.
+
+        A step without a draw, as a price is counted on, does the most that any draw asks for.
+        """
+
+
+@runtime_checkable
 class Growing(Protocol):
     """What it costs changes while it is trained."""
 
