@@ -65,6 +65,8 @@ class Proposal:
     inherits: Mapping[str, Any] = field(default_factory=dict)
     """How the weights of `parent` become those of another network: the fields of an `Inheritance`. Empty: it is the
     same network."""
+    keep: bool = False
+    """Whether the weights are kept while the run searches, because later trials may inherit them."""
     resumed_epochs: int = 0
     """Epochs that `parent` has trained, if this trial goes on where that one stopped: with its weights, optimizer,
     schedule, seed and epoch count. Only the epochs beyond are trained and paid. 0: a training of its own."""
