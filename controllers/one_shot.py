@@ -22,7 +22,7 @@ from search_spaces.relaxations import RELAXATIONS
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG, dump, read
 
-OWN_FIELDS = ("search_share", "derive_top", "derived_start", "derived_epochs")
+OWN_FIELDS = ("deliver", "search_share", "derive_top", "derived_start", "derived_epochs")
 """Fields that every relaxation has beside its own."""
 
 
@@ -37,7 +37,10 @@ class OneShot:
     options: Mapping[str, Any] = Field(default_factory=dict)
     """Fields of the relaxation."""
     search_share: float = Field(default=0.3, gt=0, lt=1)
-    """Part of the run's budget that the supernet is trained for."""
+    """Part of the run's budget that the supernet is trained for, unless it is itself delivered."""
+    deliver: Literal["derived", "supernet"] = "derived"
+    """What the run delivers: one of the architectures that the supernet points to, or the supernet as it is, which then
+    has the whole budget. A mixture of depths is as costly as the deepest of them."""
     derive_top: int | None = Field(default=None, ge=1)
     """How many of the derived architectures to train; none: all, for as long as the budget pays."""
     derived_start: Literal["scratch", "supernet"] = "scratch"
@@ -59,7 +62,8 @@ class OneShot:
             recipe_options=relaxation.recipe_options(),
             epochs=AS_LONG_AS_PAID,
             min_epochs=1,
-            budget_share=self.search_share,
+            budget_share=self.search_share if self.deliver == "derived" else None,
+            deliverable=self.deliver == "supernet",
             prunable=False,
             keep=self.derived_start == "supernet",
         )
@@ -72,6 +76,8 @@ class OneShot:
             return None
         if self._trained.measurement is None:
             raise SearchExhausted(f"the supernet failed: {self._trained.reason}")
+        if self.deliver == "supernet":
+            raise SearchExhausted("the supernet is trained")
         derived = self._trained.measurement.derived[: self.derive_top]
         if number > len(derived):
             raise SearchExhausted(f"all {len(derived)} derived architectures are trained")

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from controllers.trial import Kind
 from nas.driver import Driver
 from nas.plan import Plan
 from nas.spec import dump_spec, parse_spec
@@ -28,6 +29,7 @@ METHODS = {
     "net2deeper": {"min_gain": 0},
     "stacking": {},
     "elastic": {"derived_start": "supernet", "derived_epochs": "all"},
+    "layer_select": {"deliver": "supernet"},
 }
 
 
@@ -68,7 +70,7 @@ def test_the_run_pays_for_every_stage_and_keeps_only_its_choice(method, tmp_path
     assert search["flops"].sum() == found["spent"] <= found["budget"]
     assert found["spent"] > 0.9 * found["budget"]  # the last stage takes what is left, but for less than an epoch
     heirs = [number for number, job in jobs.items() if job.proposal.inherits]
-    assert len(heirs) >= (1 if method == "elastic" else 3)
+    assert len(heirs) >= {"layer_select": 0, "elastic": 1}.get(method, 3)
     assert [int(path.name) for path in (tmp_path / "files" / "000").iterdir()] == [found["choice"]]
 
 
@@ -96,3 +98,12 @@ def test_a_prefix_starts_where_the_supernet_ended(tmp_path):
     for name, tensor in network.state_dict().items():
         source = name.replace("head", f"heads.{depth}") if name.startswith("head") else f"chain.{name}"
         assert torch.equal(tensor, supernet[source])
+
+
+def test_a_supernet_is_delivered_and_retrained_as_it_is(tmp_path):
+    tables, jobs, _ = play("layer_select", tmp_path)
+    assert [job.proposal.kind for job in jobs.values()] == [Kind.RELAXATION, Kind.FINAL]
+    assert {job.proposal.relaxation["name"] for job in jobs.values()} == {"layer_select"}
+    (found,) = tables["runs"].to_dict("records")
+    assert found["delivered_test_accuracy"] > 0.2  # of ten classes
+    assert tables["trials"]["depth"].isna().all()  # a mixture has none
