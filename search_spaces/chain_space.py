@@ -150,6 +150,14 @@ class ChainSpace:
     def make_head(self, width: int) -> nn.Module:
         """A level to logits `y_BK`, or `y_BTK` at every token. Works on every level of the last stage."""
 
+    def make_identity(self, block: nn.Module, previous: nn.Module) -> None:
+        """Change a block of the inside of a stage so that it passes on what `previous`, stem or block, hands it.
+
+        Raises:
+            InvalidInput: blocks of this kind cannot do that.
+        """
+        raise InvalidInput(f"{self.family} blocks cannot start as identities")
+
     def all_ops(self) -> tuple[str, ...]:
         """The operations to choose from, also when the space was written without `ops`."""
         return self.ops or self.operations[:1]

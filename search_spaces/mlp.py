@@ -28,6 +28,13 @@ class Residual(nn.Module):
         return out_BD
 
 
+def silence(residual: Residual) -> None:
+    """Let the last linear layer of the body give zero, so that the block passes on its input."""
+    last = [layer for layer in residual.body.modules() if isinstance(layer, nn.Linear)][-1]
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+
+
 @validated(frozen=True, kw_only=True, config=CONFIG)
 class Mlp(ChainSpace):
     """Blocks `dense` (linear, ReLU) and `residual` (pre-norm, two linear layers, added to the input).
@@ -60,3 +67,20 @@ class Mlp(ChainSpace):
 
     def make_head(self, width: int) -> nn.Module:
         return nn.Linear(width, self.num_classes)
+
+    def make_identity(self, block: nn.Module, previous: nn.Module) -> None:
+        """A residual block adds nothing; a dense one multiplies what a ReLU has left of its input, by one."""
+        if isinstance(block, Residual):
+            silence(block)
+            return
+        linears = [layer for layer in block.modules() if isinstance(layer, nn.Linear)]
+        narrowest = min(layer.out_features for layer in linears)
+        if narrowest < linears[0].in_features:
+            raise InvalidInput(
+                f"must be at least the width {linears[0].in_features} for a block to start as an identity, "
+                f"got {narrowest}",
+                field="block_width",
+            )
+        for layer in linears:
+            nn.init.eye_(layer.weight)
+            nn.init.zeros_(layer.bias)

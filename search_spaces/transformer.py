@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from search_spaces.chain_space import Block, ChainSpace
 from search_spaces.errors import InvalidInput
-from search_spaces.mlp import Residual
+from search_spaces.mlp import Residual, silence
 from search_spaces.values import CONFIG
 
 DEFAULT_PATCH_SIZE = 4
@@ -177,6 +177,12 @@ class Transformer(ChainSpace):
         if self.num_tokens:
             return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, self.num_classes))
         return nn.Sequential(nn.LayerNorm(width), TokenPool(), nn.Linear(width, self.num_classes))
+
+    def make_identity(self, block: nn.Module, previous: nn.Module) -> None:
+        """Every residual part of the block adds nothing."""
+        for part in block.modules():
+            if isinstance(part, Residual):
+                silence(part)
 
     def _attention(self, block: Block) -> nn.Module:
         width = block.width_out

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from controllers.seeds import derive_seed
-from controllers.trial import Kind, Proposal
+from controllers.trial import Proposal
+from search_spaces.chain import Chain
+from search_spaces.chain_space import ChainSpace
+from search_spaces.inheritance import Inheritance, inherit
 from search_spaces.relaxations import make_relaxation
+from search_spaces.relaxations.relaxation import Heir
 from search_spaces.space import SearchSpace
+from search_spaces.values import load
 
 
 def build_network(proposal: Proposal, space: SearchSpace, *, seed: int) -> nn.Module:
@@ -17,7 +24,28 @@ def build_network(proposal: Proposal, space: SearchSpace, *, seed: int) -> nn.Mo
     Seeds torch's current generator: fork it first where that matters.
     """
     torch.manual_seed(derive_seed(seed, "init"))
-    if proposal.kind is Kind.RELAXATION:
+    if proposal.relaxation:
         return make_relaxation(proposal.relaxation).supernet(space)
     assert proposal.architecture is not None
     return space.build(proposal.architecture)
+
+
+def start_from(network: nn.Module, proposal: Proposal, space: SearchSpace, parent: Mapping[str, Tensor]) -> None:
+    """Give a fresh network the weights of its parent, or those that it inherits from another one.
+
+    Raises:
+        TrialFailed: the parent has nothing of that shape.
+    """
+    if not proposal.inherits:
+        network.load_state_dict(parent)
+        return
+    if isinstance(network, Heir):
+        network.inherit(parent, **proposal.inherits)
+        return
+    inheritance = load(Inheritance, proposal.inherits)
+    network.load_state_dict(inherit(network.state_dict(), parent, inheritance))
+    chain = network if isinstance(network, Chain) else network.get_submodule("chain")
+    assert isinstance(chain, Chain)
+    assert isinstance(space, ChainSpace)
+    for level in inheritance.new_identities:  # in order: a block may follow another new one
+        space.make_identity(chain.blocks[level - 1], chain.parts()[level - 1])

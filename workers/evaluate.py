@@ -1,7 +1,8 @@
-"""Accuracy and loss of a network on one split."""
+"""Accuracy and loss of a network on one split, and of every level of a supernet."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from controllers.cost import ChargeKind
+from search_spaces.relaxations.relaxation import (
+    LEVEL_ACCURACY,
+    LEVEL_LOSS,
+    REMOVAL_ACCURACY,
+    REMOVAL_LOSS,
+    SCALED_WEIGHT,
+    Growing,
+    Probe,
+    Probed,
+    Readings,
+    Supernet,
+)
 from workers.meter import Meter
 from workers.tasks.task import Split
 
@@ -25,19 +38,83 @@ class Evaluation:
     """Cross-entropy in nats."""
 
 
+class Sums:
+    """Correct answers and losses, added up on the device and read once."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.correct = torch.zeros((), device=device)
+        self.loss = torch.zeros((), device=device)
+        self.count = 0
+
+    def add(self, y_BK: Tensor, y_B: Tensor) -> None:
+        """Count all labels of one batch."""
+        y_BK = y_BK.float()
+        self.correct += (y_BK.argmax(dim=-1) == y_B).sum()
+        self.loss += F.cross_entropy(y_BK.flatten(0, -2), y_B.flatten(), reduction="sum")
+        self.count += y_B.numel()
+
+    def mean(self) -> Evaluation:
+        """Over all that was counted."""
+        return Evaluation(accuracy=self.correct.item() / self.count, loss=self.loss.item() / self.count)
+
+
 def evaluate(network: nn.Module, split: Split, *, kind: ChargeKind, meter: Meter) -> Evaluation:
     """Run `network` in evaluation mode over the whole split, and charge it as `kind`."""
+    sums, name = Sums(split.y.device), pass_name("forward", network)
+
+    def count(batch: Split) -> None:
+        sums.add(meter.step(name, kind, lambda batch: network(batch.x), batch), batch.y)
+
+    _sweep(network, split, count, kind=kind, meter=meter)
+    return sums.mean()
+
+
+def evaluate_levels(network: Probed, split: Split, *, kind: ChargeKind, meter: Meter) -> tuple[Evaluation, Readings]:
+    """`evaluate`, and what the same pass tells about the levels of a supernet."""
+    assert isinstance(network, nn.Module)
+    assert isinstance(network, Supernet)
+    whole, name = Sums(split.y.device), pass_name("probe", network)
+    parts: dict[str, list[Sums]] = {"levels": [], "removals": []}
+    sizes = torch.zeros(0)
+
+    def count(batch: Split) -> None:
+        nonlocal sizes
+        probe: Probe = meter.step(name, kind, lambda batch: network.probe(batch.x), batch)
+        whole.add(probe.logits, batch.y)
+        for part, logits in (("levels", probe.levels), ("removals", probe.removals)):
+            parts[part] = parts[part] or [Sums(split.y.device) for _ in logits]
+            for sums, y_BK in zip(parts[part], logits, strict=True):
+                sums.add(y_BK, batch.y)
+        if probe.sizes:
+            sizes_L = torch.stack(list(probe.sizes)).float() * len(batch)
+            sizes = sizes_L if not len(sizes) else sizes + sizes_L
+
+    _sweep(network, split, count, kind=kind, meter=meter)
+    scales = (sizes / len(split)).sqrt().tolist()
+    readings = {
+        SCALED_WEIGHT: tuple(abs(w) * scale for w, scale in zip(network.profile(), scales, strict=True))
+        if scales
+        else (),
+        **_means(parts["levels"], LEVEL_ACCURACY, LEVEL_LOSS),
+        **_means(parts["removals"], REMOVAL_ACCURACY, REMOVAL_LOSS),
+    }
+    return whole.mean(), {name: values for name, values in readings.items() if values}
+
+
+def pass_name(name: str, network: nn.Module) -> Hashable:
+    """What a meter calls a pass of the network as it is now: passes of one name cost the same."""
+    return (name, network.size()) if isinstance(network, Growing) else name
+
+
+def _sweep(network: nn.Module, split: Split, count: Callable[[Split], None], *, kind: ChargeKind, meter: Meter) -> None:
     was_training = network.training
     network.eval()
-    correct = torch.zeros((), device=split.y.device)
-    loss = torch.zeros((), device=split.y.device)
     with meter.clock(kind), torch.no_grad():
         for x, y in zip(torch.split(split.x, BATCH_SIZE), torch.split(split.y, BATCH_SIZE), strict=True):
-            batch = Split(x=x, y=y)
-            y_BK: Tensor = meter.step("forward", kind, lambda batch: network(batch.x), batch).float()
-            correct += (y_BK.argmax(dim=-1) == batch.y).sum()
-            loss += F.cross_entropy(y_BK.flatten(0, -2), batch.y.flatten(), reduction="sum")
-        num_labels = split.y.numel()
-        evaluation = Evaluation(accuracy=correct.item() / num_labels, loss=loss.item() / num_labels)
+            count(Split(x=x, y=y))
     network.train(was_training)
-    return evaluation
+
+
+def _means(sums: Sequence[Sums], accuracy: str, loss: str) -> Readings:
+    means = [one.mean() for one in sums]
+    return {accuracy: tuple(mean.accuracy for mean in means), loss: tuple(mean.loss for mean in means)}

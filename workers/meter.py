@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -28,9 +28,11 @@ class Meter:
         self.device = device
         self.max_flops = max_flops
         self._costs: dict[ChargeKind, Cost] = {}
-        self._flops: dict[tuple[str, int], int] = {}
+        self._flops: dict[tuple[Hashable, int], int] = {}
 
-    def step(self, name: str, kind: ChargeKind, function: Callable[..., Result], batch: Split, *more: Split) -> Result:
+    def step(
+        self, name: Hashable, kind: ChargeKind, function: Callable[..., Result], batch: Split, *more: Split
+    ) -> Result:
         """Call `function` on the batches and charge its FLOPs, also when it breaks halfway.
 
         Raises:
@@ -48,7 +50,7 @@ class Meter:
         self._flops[key] = counter.get_total_flops()
         return result
 
-    def flops(self, name: str, size: int) -> int:
+    def flops(self, name: Hashable, size: int) -> int:
         """FLOPs of one step that has run on a batch of `size`."""
         return self._flops[name, size]
 

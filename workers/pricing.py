@@ -22,11 +22,12 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from controllers.cost import Cost
-from controllers.trial import Kind, Proposal
+from controllers.trial import Proposal
 from search_spaces.architecture import canonical_json
 from search_spaces.chain_space import ChainSpace
 from search_spaces.errors import TrialFailed
 from search_spaces.flops import count_flops
+from search_spaces.relaxations.relaxation import Growing, Probed
 from search_spaces.space import SearchSpace
 from workers.build import build_network
 from workers.evaluate import BATCH_SIZE
@@ -77,7 +78,7 @@ class Pricer:
 
     def _epoch_flops(self, proposal: Proposal, training: Training) -> int:
         space = self.space
-        is_plain = proposal.kind is not Kind.RELAXATION and proposal.recipe == "standard"
+        is_plain = not proposal.relaxation and proposal.recipe == "standard"
         if is_plain and isinstance(space, ChainSpace) and type(space).build is ChainSpace.build:
             return self._sum_over_parts(proposal, space, training)
         key = (_network(proposal), training)
@@ -92,13 +93,16 @@ class Pricer:
         recipe = make_recipe(proposal.recipe, network, proposal.recipe_options, training=training, num_steps=steps)
         train = self._batch(min(training.batch_size, shape.num_train))
         validation = self._batch(min(training.batch_size, shape.num_validation))
+        if isinstance(network, Growing):
+            network.grow_fully()
         network.train()
         phases = recipe.phases(proposal.epochs or training.epochs)
         step_flops = sum(count_flops(partial(phase.step, train, validation)) for phase in phases)
         network.eval()
         with torch.no_grad():
             sizes = shape.validation_sizes()
-            forward = {size: count_flops(partial(network, self._batch(size).x)) for size in set(sizes)}
+            validate = network.probe if isinstance(network, Probed) else network
+            forward = {size: count_flops(partial(validate, self._batch(size).x)) for size in set(sizes)}
         return steps * step_flops + sum(forward[size] for size in sizes)
 
     def _batch(self, size: int) -> Split:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -26,15 +26,16 @@ from controllers.trial import SCORE, Epoch, Kind, Measurement
 from search_spaces import make_space
 from search_spaces.architecture import canonical_json
 from search_spaces.errors import TrialFailed
-from search_spaces.relaxations.relaxation import Supernet
+from search_spaces.flops import inference_flops
+from search_spaces.relaxations.relaxation import Annealed, Drawing, Growing, Probed, Readings, Supernet
 from search_spaces.values import dump, load
 from workers import flight
 from workers.batches import Batches
-from workers.build import build_network
-from workers.evaluate import BATCH_SIZE, evaluate
+from workers.build import build_network, start_from
+from workers.evaluate import BATCH_SIZE, Evaluation, evaluate, evaluate_levels, pass_name
 from workers.job import Failure, Job, Outcome
 from workers.meter import Meter
-from workers.recipes import Recipe, make_recipe
+from workers.recipes import Phase, Recipe, make_recipe
 from workers.tasks import SearchData, make_task
 
 Report = Callable[[Epoch, Measurement], None]
@@ -125,22 +126,35 @@ class Trainer:
         job, proposal = self.job, self.job.proposal
         network = build_network(proposal, self.space, seed=job.seed).to(self.meter.device)
         if job.parent_folder is not None and proposal.kind is not Kind.FINAL and not proposal.resumed_epochs:
-            network.load_state_dict(flight.load_tensors(job.parent_folder / flight.WEIGHTS, self.meter.device))
+            parent = flight.load_tensors(job.parent_folder / flight.WEIGHTS, self.meter.device)
+            start_from(network, proposal, self.space, parent)
         return network
 
     def _epoch(self, number: int) -> Epoch:
         self._seed_generators(derive_seed(self.job.seed, "train", number))
         self.meter.count_epoch()  # first: an epoch that breaks is one all the same
+        if isinstance(self.network, Annealed):
+            self.network.anneal(number / self.job.epochs)
         train_loss = self._train(number)
-        scored = evaluate(self.network, self.data.validation, kind=ChargeKind.VALIDATE, meter=self.meter)
-        forward_size = min(BATCH_SIZE, len(self.data.validation))
-        self.inference_flops = self.meter.flops("forward", forward_size) // forward_size
+        scored, readings = self._validate()
         return Epoch(
             number=number + 1,
             metrics={SCORE: scored.accuracy, "val_loss": scored.loss, "train_loss": train_loss},
             cost=self.meter.total(),
             profile=self.network.profile() if isinstance(self.network, Supernet) else (),
+            readings=readings,
         )
+
+    def _validate(self) -> tuple[Evaluation, Readings]:
+        validation, network = self.data.validation, self.network
+        if isinstance(network, Probed):
+            scored, readings = evaluate_levels(network, validation, kind=ChargeKind.VALIDATE, meter=self.meter)
+            self.inference_flops = inference_flops(network, self.data.input_shape)
+            return scored, readings
+        scored = evaluate(network, validation, kind=ChargeKind.VALIDATE, meter=self.meter)
+        size = min(BATCH_SIZE, len(validation))
+        self.inference_flops = self.meter.flops(pass_name("forward", network), size) // size
+        return scored, {}
 
     def _seed_generators(self, seed: int) -> None:
         """Like `torch.manual_seed`, which spends a millisecond on devices that are not there."""
@@ -157,7 +171,7 @@ class Trainer:
             reads_validation = any(phase.reads_validation for phase in phases)
             for train, validation in self.batches.epoch(number, with_validation=reads_validation):
                 for phase in phases:
-                    loss = self.meter.step(phase.name, phase.kind, phase.step, train, validation)
+                    loss = self.meter.step(_step_name(phase, self.network), phase.kind, phase.step, train, validation)
                 losses += loss
             mean_loss = losses.item() / len(self.batches)
         if not math.isfinite(mean_loss):
@@ -179,6 +193,7 @@ class Trainer:
             num_parameters=sum(parameter.numel() for parameter in self.network.parameters()),
             inference_flops=self.inference_flops,
             profile=epoch.profile,
+            readings=epoch.readings,
         )
 
     def _conclude(self, epoch: Epoch) -> Measurement:
@@ -191,7 +206,7 @@ class Trainer:
                 self._checkpoint()
             flight.save_tensors(self.job.folder / flight.WEIGHTS, self.network.state_dict())
         if isinstance(self.network, Supernet):
-            return replace(measurement, derived=self.network.derive())
+            return replace(measurement, derived=self.network.derive(measurement.readings))
         return measurement
 
     def _test(self) -> dict[str, float]:
@@ -256,3 +271,10 @@ class Trainer:
         self.recipe.load_state_dict(state["recipe"])
         self.inference_flops = state["inference_flops"]
         return state
+
+
+def _step_name(phase: Phase, network: nn.Module) -> Hashable:
+    """What the meter calls the step that comes next: steps of one name cost the same."""
+    drawn = (network.draw(),) if isinstance(network, Drawing) else ()
+    size = (network.size(),) if isinstance(network, Growing) else ()
+    return (phase.name, *drawn, *size)

@@ -233,7 +233,7 @@ class EpochRow(Base):
 
 
 class DepthProfileRow(Base):
-    """A relaxation's weight of one level after one epoch."""
+    """A relaxation's weight of one level after one epoch, and what else is known of that level then."""
 
     __tablename__ = "depth_profiles"
     __table_args__ = (
@@ -249,6 +249,14 @@ class DepthProfileRow(Base):
     epoch: Mapped[int] = mapped_column(primary_key=True)
     level: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     weight: Mapped[float]
+    scaled_weight: Mapped[float | None]
+    """Its size times the root mean square of the level's hidden state on validation data."""
+    level_accuracy: Mapped[float | None]
+    """On validation data, with all weight on this level; so is `level_loss`."""
+    level_loss: Mapped[float | None]
+    removal_accuracy: Mapped[float | None]
+    """On validation data, without this level; so is `removal_loss`."""
+    removal_loss: Mapped[float | None]
 
 
 class ChargeRow(Base):

@@ -13,6 +13,7 @@ from controllers.cost import Cost, Unit
 from controllers.trial import Epoch, Measurement, Proposal, Status, Trial
 from nas.records import Account, Phase, RunPlan, StoredRun, StoredStudy, StoredTrial, StudyStatus, StudySummary
 from nas.store.models import ArchitectureRow, ChargeRow, DepthProfileRow, EpochRow, RunRow, StudyRow, TrialRow
+from nas.store.rows import readings
 from search_spaces.architecture import Architecture
 from search_spaces.errors import StoreError
 from search_spaces.values import load
@@ -121,11 +122,17 @@ def _read_epochs(connection: Connection, study_id: int) -> Mapping[tuple[int, in
     profiles = defaultdict(list)
     levels = select(DepthProfileRow).where(DepthProfileRow.study_id == study_id).order_by(DepthProfileRow.level)
     for level in connection.execute(levels):
-        profiles[level.run, level.number, level.epoch].append(level.weight)
+        profiles[level.run, level.number, level.epoch].append(level)
     epochs = defaultdict(list)
     for row in connection.execute(select(EpochRow).where(EpochRow.study_id == study_id).order_by(EpochRow.epoch)):
-        profile = tuple(profiles.get((row.run, row.number, row.epoch), ()))
-        epoch = Epoch(number=row.epoch, metrics=row.metrics, cost=_cost(row), profile=profile)
+        of_epoch = profiles.get((row.run, row.number, row.epoch), [])
+        epoch = Epoch(
+            number=row.epoch,
+            metrics=row.metrics,
+            cost=_cost(row),
+            profile=tuple(level.weight for level in of_epoch),
+            readings=readings(of_epoch),
+        )
         epochs[row.run, row.number].append(epoch)
     return epochs
 

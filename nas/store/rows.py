@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from controllers.trial import SCORE, Epoch, Measurement, Proposal, Status
 from search_spaces.architecture import Architecture, canonical_json
+from search_spaces.relaxations.relaxation import READINGS, Readings
 from search_spaces.values import dump
 
 RUN_SCORES = {
@@ -64,6 +65,26 @@ def measurement_row(measurement: Measurement) -> dict[str, Any]:
 def epoch_row(epoch: Epoch) -> dict[str, Any]:
     """What an epoch showed."""
     return {"epoch": epoch.number, **_scores(epoch.metrics), **asdict(epoch.cost)}
+
+
+def level_rows(epoch: Epoch) -> list[dict[str, Any]]:
+    """What an epoch showed of every level."""
+    known = {name: epoch.readings.get(name) for name in READINGS}
+    return [
+        {
+            "epoch": epoch.number,
+            "level": level,
+            "weight": weight,
+            **{name: None if values is None else values[level] for name, values in known.items()},
+        }
+        for level, weight in enumerate(epoch.profile)
+    ]
+
+
+def readings(levels: Sequence[Any]) -> Readings:
+    """Inverse of `level_rows`, from all rows of an epoch."""
+    columns = {name: tuple(getattr(level, name) for level in levels) for name in READINGS}
+    return {name: values for name, values in columns.items() if values and None not in values}
 
 
 def _scores(metrics: Mapping[str, float]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Double, Integer, Text, inspect, text
 from sqlalchemy.types import TypeEngine
 
+from search_spaces.relaxations.relaxation import READINGS
+
 
 @dataclass(frozen=True, kw_only=True)
 class View:
@@ -117,11 +119,14 @@ DEPTH = View(
         "epoch": _COUNT,
         "level": _COUNT,
         "weight": _NUMBER,
+        **dict.fromkeys(READINGS, _NUMBER),
         "chosen_depth": _COUNT,
     },
     sql="""
--- How much weight a relaxation gave to each level after each epoch, beside the depth that its run chose.
-SELECT studies.name AS study, study_id, run, label, method, seed, number, epoch, level, weight, depth AS chosen_depth
+-- How much weight a relaxation gave to each level after each epoch, and how well the network does with and without
+-- that level, beside the depth that its run chose.
+SELECT studies.name AS study, study_id, run, label, method, seed, number, epoch, level, weight,
+       scaled_weight, level_accuracy, level_loss, removal_accuracy, removal_loss, depth AS chosen_depth
 FROM depth_profiles JOIN runs USING (study_id, run) JOIN studies ON studies.id = study_id
 """,
 )

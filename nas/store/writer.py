@@ -28,7 +28,7 @@ from nas.records import (
     TrialLost,
     TrialStarted,
 )
-from nas.store.rows import NEW_TRIAL, RUN_SCORES, architecture_row, epoch_row, measurement_row, proposal_row
+from nas.store.rows import NEW_TRIAL, RUN_SCORES, architecture_row, epoch_row, level_rows, measurement_row, proposal_row
 from nas.store.statements import (
     CHANGE_RUN,
     CHANGE_STUDY,
@@ -161,11 +161,7 @@ class Writer:
     def _report(self, record: EpochsReported) -> None:
         key = self._key(record.run, record.number)
         self._epochs += [{**key, **epoch_row(epoch)} for epoch in record.epochs]
-        self._profiles += [
-            {**key, "epoch": epoch.number, "level": level, "weight": weight}
-            for epoch in record.epochs
-            for level, weight in enumerate(epoch.profile)
-        ]
+        self._profiles += [{**key, **row} for epoch in record.epochs for row in level_rows(epoch)]
 
     def _lose(self, record: TrialLost) -> None:
         self._charge(record.run, record.number, record.account, record.charges)

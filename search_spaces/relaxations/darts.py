@@ -26,6 +26,7 @@ from search_spaces.relaxations.chains import chain_space, max_depths, with_depth
 from search_spaces.relaxations.mixed_blocks import MixedBlocks
 from search_spaces.relaxations.mixed_cells import MixedCells
 from search_spaces.relaxations.mixed_depth import MixedStage, most_probable_depths, total_depth
+from search_spaces.relaxations.relaxation import Readings
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
@@ -108,7 +109,7 @@ class DartsNetwork(nn.Module):
         """Probability of every total depth."""
         return total_depth(self._mixed_stages())
 
-    def derive(self) -> tuple[Architecture, ...]:
+    def derive(self, readings: Readings) -> tuple[Architecture, ...]:
         """The strongest operations, for the depths in the order of their probability."""
         ranked = most_probable_depths(self._mixed_stages(), MAX_DERIVED)
         return tuple(

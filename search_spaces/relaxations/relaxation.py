@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -10,10 +11,28 @@ from torch import Tensor, nn
 from search_spaces.architecture import Architecture
 from search_spaces.space import SearchSpace
 
+Criterion = Callable[[Tensor, Tensor], Tensor]
+"""From logits `y_BK` and labels `[B]`, or `y_BTK` and `[B, T]`, to the (mean) loss of every example, `[B]`."""
+
+SCALED_WEIGHT = "scaled_weight"
+"""Reading: the size of a level's weight times the root mean square of its hidden state on validation data."""
+LEVEL_ACCURACY, LEVEL_LOSS = "level_accuracy", "level_loss"
+"""Readings on validation data: the network with all weight on that level."""
+REMOVAL_ACCURACY, REMOVAL_LOSS = "removal_accuracy", "removal_loss"
+"""Readings on validation data: the network without that level."""
+READINGS = (SCALED_WEIGHT, LEVEL_ACCURACY, LEVEL_LOSS, REMOVAL_ACCURACY, REMOVAL_LOSS)
+"""What may be known of every level 0..L after an epoch, beside its weight."""
+
+Readings = Mapping[str, tuple[float, ...]]
+"""Numbers per level 0..L, by their names in `READINGS`."""
+
 
 @runtime_checkable
 class Supernet(Protocol):
-    """An `nn.Module` with architecture parameters beside its weights."""
+    """An `nn.Module` with architecture parameters beside its weights.
+
+    What else a supernet can do is told by the protocols below it; each is optional.
+    """
 
     def __call__(self, x_B: Tensor) -> Tensor:
         """Logits `y_BK` of the mixed network."""
@@ -27,15 +46,99 @@ class Supernet(Protocol):
     def profile(self) -> tuple[float, ...]:
         """Weight per level 0..L, in the units of the method, for the results database."""
 
-    def derive(self) -> tuple[Architecture, ...]:
-        """Architectures that the current parameters point to, best first, without repeats."""
+    def derive(self, readings: Readings) -> tuple[Architecture, ...]:
+        """Architectures that the current parameters point to, best first, without repeats.
+
+        `readings` are those of the last epoch; a supernet that is not `Probed` is given none.
+        """
+
+
+@runtime_checkable
+class HasObjective(Protocol):
+    """Its weights do not minimise the plain loss of `forward`."""
+
+    def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:
+        """The training loss, a scalar in nats per example."""
+
+
+@runtime_checkable
+class Penalized(Protocol):
+    """Its architecture pays for something beside the loss, as for expected FLOPs."""
+
+    def penalty(self) -> Tensor:
+        """What is added to the loss that moves the architecture, a scalar."""
+
+
+@runtime_checkable
+class Annealed(Protocol):
+    """It changes on a schedule: a temperature, a window, a dropout rate."""
+
+    def anneal(self, progress: float) -> None:
+        """Called before every epoch with the part of the trial that is done, in [0, 1)."""
+
+
+@runtime_checkable
+class Drawing(Protocol):
+    """Not all its training steps cost the same, because blocks are left out at random."""
+
+    def draw(self) -> int:
+        """Draw what the next training step will do, from torch's current generator; equal numbers cost the same.
+
+        A step without a draw, as a price is counted on, does the most that any draw asks for.
+        """
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """What it costs changes while it is trained."""
+
+    def size(self) -> int:
+        """Passes and steps at one size cost the same."""
+
+    def grow_fully(self) -> None:
+        """Take the costliest size, which is the one that is priced."""
+
+
+@runtime_checkable
+class Heir(Protocol):
+    """It takes what it wants from the weights of its parent."""
+
+    def inherit(self, parent: Mapping[str, Tensor], **how: Any) -> None:
+        """Start from the parent's state, as `Proposal.inherits` says.
+
+        Raises:
+            TrialFailed: the parent lacks something.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What one pass over a batch shows of every level 0..L."""
+
+    logits: Tensor
+    """`y_BK` of the mixed network, as `forward` returns it."""
+    levels: Sequence[Tensor] = ()
+    """`y_BK` of the network with all weight on each level."""
+    removals: Sequence[Tensor] = ()
+    """`y_BK` of the network without each level."""
+    sizes: Sequence[Tensor] = field(default=())
+    """Mean square of each level's hidden state, scalars."""
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """It is validated level by level, in the pass that validates it anyway."""
+
+    def probe(self, x_B: Tensor) -> Probe:
+        """`forward`, and what else the hidden states tell."""
 
 
 class Relaxation(Protocol):
     """A way to relax a space. Hyperparameters are keyword fields of a frozen dataclass.
 
     `recipe` and `recipe_options()` say how the supernet is trained; `supernet(space)` builds it with fresh weights
-    from torch's current generator.
+    from torch's current generator. One with an attribute `inheritable` that is true holds a chain whose weights derived
+    architectures can start from (`search_spaces.inheritance`).
 
     Raises:
         InvalidInput: from `supernet` or `check`, when the space has a shape that the method cannot relax.

@@ -70,7 +70,7 @@ def test_derives_the_strongest_operations_at_the_most_probable_depths():
     (stage,) = network.stages
     set_probabilities(network.mixture.alpha, [[0.2, 0.5, 0.3], [0.6, 0.3, 0.1], [0.3, 0.3, 0.4]])
     set_probabilities(stage.beta_D, [0.3, 0.2, 0.5])
-    assert [dict(one.decisions) for one in network.derive()] == [
+    assert [dict(one.decisions) for one in network.derive({})] == [
         {"depth": 3, "block1.op": "triple", "block2.op": "double", "block3.op": "keep"},
         {"depth": 1, "block1.op": "triple"},
         {"depth": 2, "block1.op": "triple", "block2.op": "double"},
@@ -81,7 +81,7 @@ def test_ranks_the_depths_of_stages_by_their_product():
     network = darts(scaling(stages=[{"depth": [0, 1], "width": 1}, {"depth": [1, 3], "width": 1}]))
     set_probabilities(network.stages[0].beta_D, [0.4, 0.6])
     set_probabilities(network.stages[1].beta_D, [0.25, 0.75])
-    depths = [(one.decisions["stage1.depth"], one.decisions["stage2.depth"]) for one in network.derive()]
+    depths = [(one.decisions["stage1.depth"], one.decisions["stage2.depth"]) for one in network.derive({})]
     assert depths == [(1, 3), (0, 3), (1, 1), (0, 1)]  # 0.45, 0.30, 0.15, 0.10
 
 
@@ -97,7 +97,7 @@ def test_derives_the_best_of_many_combinations():
         for depths in itertools.product(sides, repeat=3)
     }
     expected = sorted(products, key=products.__getitem__, reverse=True)[:MAX_DERIVED]
-    assert [tuple(one.decisions.values()) for one in network.derive()] == expected
+    assert [tuple(one.decisions.values()) for one in network.derive({})] == expected
 
 
 def test_block_widths_are_candidates_where_the_operation_has_one():
@@ -108,7 +108,7 @@ def test_block_widths_are_candidates_where_the_operation_has_one():
         network.mixture.alpha[:2, 1] = CERTAIN
         network.mixture.alpha[2:, 2] = CERTAIN
         network.stages[0].beta_D[1] = network.stages[1].beta_D[0] = CERTAIN
-    assert dict(network.derive()[0].decisions) == {
+    assert dict(network.derive({})[0].decisions) == {
         "stage1.depth": 1,
         "stage1.block1.op": "basic",
         "stage1.block1.width": 4,
@@ -145,7 +145,7 @@ def test_one_hot_parameters_give_the_plain_chain(space, seed):
     x = torch.randn(4, 1, 6, 6)
     for mode in (True, False):
         assert torch.equal(network.train(mode)(x), plain.train(mode)(x))
-    assert network.derive()[0] == wanted
+    assert network.derive({})[0] == wanted
 
 
 @pytest.mark.parametrize("name", ["mlp_inner_width", "transformer_vector"])
@@ -163,7 +163,7 @@ def test_gradients_reach_every_architecture_parameter(name):
 @pytest.mark.parametrize("name", ["mlp_inner_width", "transformer_vector"])
 def test_derived_architectures_are_distinct_points_of_the_space(name):
     space = example_space(name)
-    derived = darts(space).derive()
+    derived = darts(space).derive({})
     for architecture in derived:
         validate(space, architecture)
     assert len(set(derived)) == len(derived) == 3

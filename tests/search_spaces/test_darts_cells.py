@@ -70,7 +70,7 @@ def test_one_hot_parameters_give_the_plain_cells(seed):
     x = torch.randn(4, 1, 5, 5)
     for mode in (True, False):
         assert torch.equal(network.train(mode)(x), plain.train(mode)(x))
-    assert network.derive()[0] == wanted
+    assert network.derive({})[0] == wanted
 
 
 def test_all_cells_share_one_alpha_and_every_parameter_gets_a_gradient():
@@ -91,7 +91,7 @@ def test_derives_the_strongest_operations():
         network.mixture.alpha[range(6), strongest] = 1.0
         network.stages[0].beta_D.copy_(torch.tensor([0.3, 0.1, 0.6]).log())
     edges = {f"edge{source}>{target}": ops[o] for (source, target), o in zip(EDGES, strongest, strict=True)}
-    derived = network.derive()
+    derived = network.derive({})
     assert derived == (
         answer(space, {"depth": 2} | edges),
         answer(space, {"depth": 0}),
@@ -104,4 +104,4 @@ def test_derives_the_strongest_operations():
 def test_one_operation_leaves_the_depth_to_learn():
     network = darts(cells(["nor_conv_3x3"]))
     assert [tuple(parameter.shape) for parameter in network.architecture_parameters()] == [(2,)]
-    assert sorted(one.depth for one in network.derive()) == [1, 2]
+    assert sorted(one.depth for one in network.derive({})) == [1, 2]

@@ -84,7 +84,7 @@ def test_level_0_is_never_selected():
     space = scaling(depth=[0, 1, 2], ops=["double"])
     network = make_relaxation({"name": "layer_select", "initial_k": 1}).supernet(space)
     assert network(torch.ones(1, 1)).item() == 2.0
-    assert [one.depth for one in network.derive()] == [1, 2]
+    assert [one.depth for one in network.derive({})] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -97,14 +97,14 @@ def test_level_0_is_never_selected():
     ],
 )
 def test_derives_the_allowed_depths_nearest_to_k(depth, k, ranked):
-    derived = layer_select(depth=depth, k=k).derive()
+    derived = layer_select(depth=depth, k=k).derive({})
     assert [one.depth for one in derived] == ranked
     assert [dict(one.decisions) for one in derived] == [{"depth": d} for d in ranked]
 
 
 def test_a_single_stage_may_be_written_as_a_stage():
     space = scaling(stages=[{"depth": [1, 2], "width": 1}])
-    derived = make_relaxation({"name": "layer_select"}).supernet(space).derive()
+    derived = make_relaxation({"name": "layer_select"}).supernet(space).derive({})
     assert [dict(one.decisions) for one in derived] == [{"stage1.depth": 1}, {"stage1.depth": 2}]
 
 

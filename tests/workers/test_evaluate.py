@@ -1,48 +1,62 @@
-"""Accuracy and loss of all labels, one per input or one per position."""
+"""Levels are validated in the pass that validates the network, and each as if it were alone."""
 
-import math
-
-import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from controllers.cost import ChargeKind
+from controllers.cost import ChargeKind, total
+from search_spaces.relaxations.relaxation import Probe
 from tests.workers.blobs import CPU
-from workers.evaluate import evaluate
+from workers.evaluate import BATCH_SIZE, evaluate, evaluate_levels
 from workers.meter import Meter
-from workers.recipes.standard import cross_entropy
 from workers.tasks import Split
-from workers.training import Training
+
+SIZE = BATCH_SIZE + 88
+"""Two batches of different sizes: means must be over examples."""
+WEIGHTS = (0.5, -2.0)
 
 
-class Says(nn.Module):
-    """Logits 0, and `log(odds)` for the class that the input names."""
+class Two(nn.Module):
+    """Two levels: the input, and three times the input reversed."""
 
-    def __init__(self, odds=3.0, num_classes=4):
-        super().__init__()
-        self.height, self.num_classes = math.log(odds), num_classes
+    def probe(self, x_B):
+        levels = [x_B, 3 * x_B.flip(1)]
+        mixed = WEIGHTS[0] * levels[0] + WEIGHTS[1] * levels[1]
+        return Probe(logits=mixed, levels=levels, removals=levels[::-1], sizes=[h.square().mean() for h in levels])
 
-    def forward(self, x):
-        return nn.functional.one_hot(x.long(), self.num_classes) * self.height
+    def forward(self, x_B):
+        return self.probe(x_B).logits
 
+    def architecture_parameters(self):
+        return []
 
-SURE, WRONG = math.log(6 / 3), math.log(6 / 1)
-"""Losses: the probabilities are 3/6 for the class that is named, 1/6 for each of the others."""
+    def constrain(self):
+        pass
 
-ONE_EACH = Split(x=torch.tensor([0, 1, 2, 3, 0]), y=torch.tensor([0, 1, 2, 0, 1]))
-PER_POSITION = Split(x=torch.tensor([[0, 1, 2], [3, 3, 1]]), y=torch.tensor([[0, 1, 0], [3, 1, 2]]))
+    def profile(self):
+        return WEIGHTS
 
-
-@pytest.mark.parametrize(("split", "right", "labels"), [(ONE_EACH, 3, 5), (PER_POSITION, 3, 6)])
-def test_scores_are_means_over_all_labels(split, right, labels):
-    scored = evaluate(Says(), split, kind=ChargeKind.VALIDATE, meter=Meter(CPU))
-    loss = (right * SURE + (labels - right) * WRONG) / labels
-    assert scored.accuracy == pytest.approx(right / labels)
-    assert scored.loss == pytest.approx(loss)
-    assert cross_entropy(Says(), split, Training()).item() == pytest.approx(loss)
+    def derive(self, readings):
+        return ()
 
 
-def test_smoothing_is_the_same_at_every_position():
-    training = Training(label_smoothing=0.25)
-    flat = Split(x=PER_POSITION.x.flatten(), y=PER_POSITION.y.flatten())
-    assert torch.equal(cross_entropy(Says(), PER_POSITION, training), cross_entropy(Says(), flat, training))
+def test_readings_are_means_over_the_whole_split():
+    generator = torch.Generator().manual_seed(0)
+    split = Split(x=torch.randn(SIZE, 3, generator=generator), y=torch.arange(SIZE) % 3)
+    meter, network = Meter(CPU), Two()
+    scored, readings = evaluate_levels(network, split, kind=ChargeKind.VALIDATE, meter=meter)
+    whole = evaluate(network, split, kind=ChargeKind.VALIDATE, meter=Meter(CPU))
+    assert (scored.accuracy, round(scored.loss, 5)) == (whole.accuracy, round(whole.loss, 5))
+    levels = [split.x, 3 * split.x.flip(1)]
+    accuracies = [(h.argmax(1) == split.y).float().mean().item() for h in levels]
+    losses = [F.cross_entropy(h, split.y).item() for h in levels]
+    scales = [abs(w) * h.square().mean().sqrt().item() for w, h in zip(WEIGHTS, levels, strict=True)]
+    assert {name: [round(value, 4) for value in values] for name, values in readings.items()} == {
+        "level_accuracy": [round(value, 4) for value in accuracies],
+        "level_loss": [round(value, 4) for value in losses],
+        "removal_accuracy": [round(value, 4) for value in reversed(accuracies)],
+        "removal_loss": [round(value, 4) for value in reversed(losses)],
+        "scaled_weight": [round(value, 4) for value in scales],
+    }
+    assert total(meter.charges()).flops == 0  # nothing here multiplies matrices
+    assert network.training

@@ -28,7 +28,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from controllers.cost import ChargeKind
 from search_spaces.relaxations.relaxation import Supernet, weight_parameters
 from workers.recipes.recipe import Phase
-from workers.recipes.standard import Standard, cross_entropy
+from workers.recipes.standard import Standard, cross_entropy, penalty, training_loss
 from workers.tasks.task import Split
 from workers.training import Training
 
@@ -87,7 +87,7 @@ class Bilevel:
 
     def first_order(self, validation: Split) -> tuple[Tensor, Sequence[Tensor]]:
         """`L_val(w, a)` and its gradient in a."""
-        loss = cross_entropy(self.network, validation, self.training)
+        loss = architecture_loss(self.network, validation, self.training)
         return loss.detach(), _gradient(loss, self.architecture)
 
     def second_order(self, train: Split, validation: Split) -> tuple[Tensor, Sequence[Tensor]]:
@@ -95,9 +95,9 @@ class Bilevel:
         exact = dataclasses.replace(self.training, precision="float32")
         xi = self.standard.optimizer.param_groups[0]["lr"]
 
-        ahead = _gradient(cross_entropy(self.network, train, exact), self.weights)
+        ahead = _gradient(training_loss(self.network, train, exact), self.weights)
         with shifted(self.weights, ahead, -xi):
-            loss = cross_entropy(self.network, validation, exact)
+            loss = architecture_loss(self.network, validation, exact)
             both = _gradient(loss, [*self.architecture, *self.weights])
         direct, g = both[: len(self.architecture)], both[len(self.architecture) :]
 
@@ -105,9 +105,9 @@ class Bilevel:
         eps = PERTURBATION / norm.clamp_min(torch.finfo(norm.dtype).tiny)  # a tensor: reading it would stall a GPU
         step = [eps * part for part in g]
         with shifted(self.weights, step, 1.0):
-            above = _gradient(cross_entropy(self.network, train, exact), self.architecture)
+            above = _gradient(training_loss(self.network, train, exact), self.architecture)
         with shifted(self.weights, step, -1.0):
-            below = _gradient(cross_entropy(self.network, train, exact), self.architecture)
+            below = _gradient(training_loss(self.network, train, exact), self.architecture)
 
         parts = zip(direct, above, below, strict=True)
         return loss.detach(), [straight - xi * (up - down) / (2 * eps) for straight, up, down in parts]
@@ -118,6 +118,11 @@ class Bilevel:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.standard.load_state_dict(state["standard"])
         self.optimizer.load_state_dict(state["architecture"])
+
+
+def architecture_loss(network: nn.Module, batch: Split, training: Training) -> Tensor:
+    """What the architecture minimises on one batch, a scalar."""
+    return cross_entropy(network, batch, training) + penalty(network)
 
 
 @contextmanager

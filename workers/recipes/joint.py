@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from controllers.cost import ChargeKind
 from search_spaces.relaxations.relaxation import Supernet, weight_parameters
 from workers.recipes.recipe import Phase
-from workers.recipes.standard import Standard
+from workers.recipes.standard import Standard, penalty, training_loss
 from workers.tasks.task import Split
 from workers.training import Training
 
@@ -38,7 +38,9 @@ class Joint:
                 "weight_decay": 0.0,
             },
         ]
-        self.standard = Standard(network, training=training, num_steps=num_steps, parameters=groups)
+        self.standard = Standard(
+            network, training=training, num_steps=num_steps, parameters=groups, loss=penalized_loss
+        )
 
     def phases(self, epoch: int) -> Sequence[Phase]:
         return (Phase(name="joint", kind=ChargeKind.TRAIN, step=self.step, reads_validation=False),)
@@ -54,3 +56,8 @@ class Joint:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.standard.load_state_dict(state)
+
+
+def penalized_loss(network: nn.Module, batch: Split, training: Training) -> Tensor:
+    """What weights and architecture minimise together."""
+    return training_loss(network, batch, training) + penalty(network)

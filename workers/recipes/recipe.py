@@ -16,7 +16,8 @@ from workers.tasks.task import Split
 class Phase:
     """One kind of optimisation step.
 
-    Every call of `step` costs the same FLOPs for the same batch sizes: the loop counts the first and charges all.
+    Every call of `step` costs the same FLOPs for the same batch sizes, size of a `Growing` network and draw of a
+    `Drawing` one: the loop counts the first and charges all.
     """
 
     name: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,19 +12,37 @@ from torch.nn import functional as F
 from torch.optim.optimizer import ParamsT
 
 from controllers.cost import ChargeKind
+from search_spaces.relaxations.relaxation import HasObjective, Penalized
 from workers.recipes.recipe import Phase
 from workers.tasks.task import Split
 from workers.training import Training, make_optimizer, make_schedule
 
+Loss = Callable[[nn.Module, Split, Training], Tensor]
+"""From a network and a batch to a scalar."""
+
 
 class Standard:
-    """Cross-entropy on training batches. `parameters`, in torch's form, are what it trains; by default all."""
+    """Minimises a loss on training batches.
+
+    `parameters`, in torch's form, are what it trains, by default all; `loss` is by default the network's own objective
+    if it has one, else cross-entropy; `schedule`, by default the study's, is for trainings that are parts of a longer
+    one.
+    """
 
     def __init__(
-        self, network: nn.Module, *, training: Training, num_steps: int, parameters: ParamsT | None = None
+        self,
+        network: nn.Module,
+        *,
+        training: Training,
+        num_steps: int,
+        parameters: ParamsT | None = None,
+        loss: Loss | None = None,
+        schedule: Literal["one_cycle", "cosine", "constant"] | None = None,
     ) -> None:
+        training = training if schedule is None else replace(training, schedule=schedule)
         self.network = network
         self.training = training
+        self.loss = training_loss if loss is None else loss
         self.optimizer = make_optimizer(network.parameters() if parameters is None else parameters, training)
         self.schedule = make_schedule(self.optimizer, training, num_steps)
 
@@ -32,7 +51,7 @@ class Standard:
 
     def step(self, train: Split, validation: Split) -> Tensor:
         """One step on `train`; returns the loss before it."""
-        loss = cross_entropy(self.network, train, self.training)
+        loss = self.loss(self.network, train, self.training)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.training.clip_norm is not None:
@@ -55,8 +74,36 @@ class Standard:
             self.schedule.load_state_dict(state["schedule"])
 
 
+def training_loss(network: nn.Module, batch: Split, training: Training) -> Tensor:
+    """What the weights minimise on one batch, a scalar: the network's own objective, or cross-entropy."""
+    if not isinstance(network, HasObjective):
+        return cross_entropy(network, batch, training)
+
+    def criterion(y_BK: Tensor, y_B: Tensor) -> Tensor:
+        of_labels = _label_losses(y_BK, y_B, training, reduction="none")
+        return of_labels.reshape(len(y_B), -1).mean(dim=1)
+
+    with _precision(batch, training):
+        return network.objective(batch.x, batch.y, criterion)
+
+
 def cross_entropy(network: nn.Module, batch: Split, training: Training) -> Tensor:
     """Mean loss of all labels of one batch, a scalar, in the precision that the study asks for."""
-    with torch.autocast(batch.x.device.type, torch.bfloat16, enabled=training.precision == "bfloat16"):
+    with _precision(batch, training):
         y_BK = network(batch.x)
-    return F.cross_entropy(y_BK.float().flatten(0, -2), batch.y.flatten(), label_smoothing=training.label_smoothing)
+    return _label_losses(y_BK, batch.y, training)
+
+
+def penalty(network: nn.Module) -> Tensor | float:
+    """What the architecture pays beside the loss."""
+    return network.penalty() if isinstance(network, Penalized) else 0.0
+
+
+def _label_losses(y_BK: Tensor, y_B: Tensor, training: Training, *, reduction: str = "mean") -> Tensor:
+    """Losses of all labels: one per example, or one per position of `y_BTK` and `y_BT`."""
+    logits, labels = y_BK.float().flatten(0, -2), y_B.flatten()
+    return F.cross_entropy(logits, labels, label_smoothing=training.label_smoothing, reduction=reduction)
+
+
+def _precision(batch: Split, training: Training) -> torch.autocast:
+    return torch.autocast(batch.x.device.type, torch.bfloat16, enabled=training.precision == "bfloat16")
