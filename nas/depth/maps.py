@@ -74,10 +74,14 @@ def weight_maps(levels: pd.DataFrame, supernets: Sequence[Supernet], best_depth:
 
 
 def shrunk(x_NM: Array, num: int) -> Array:
-    """At most so many rows, each the mean of its share of the rows; NaN where all of them are."""
-    if len(x_NM) <= num:
-        return x_NM
-    return np.stack([_mean(part) for part in np.array_split(x_NM, num)])
+    """At most so many rows, each the mean of equally many neighbours; NaN where all of them are."""
+    return np.stack([_mean(x_NM[neighbours]) for neighbours in stretches(len(x_NM), num)])
+
+
+def stretches(length: int, num: int) -> list[slice]:
+    """At most `num` stretches of equal length, but for the last."""
+    step = -(-length // num)
+    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
 
 def _mean(x_NM: Array) -> Array:

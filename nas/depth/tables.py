@@ -197,11 +197,11 @@ def _pair_table(one: DepthStudy) -> Table:
 
 
 def _distance(distance: float, spearman: float | None) -> str:
-    return f"{number(distance)} ({NOTHING if spearman is None else f'{spearman:+.2f}'})"
+    return f"{number(distance)} ({NOTHING if spearman is None else f'{spearman:+z.2f}'})"
 
 
 def _correlation(estimate: Estimate | None) -> str:
     if estimate is None:
         return NOTHING
-    interval = f" [{estimate.low:+.2f}, {estimate.high:+.2f}]" if estimate.low is not None else ""
-    return f"{estimate.value:+.2f}{interval}"
+    interval = f" [{estimate.low:+z.2f}, {estimate.high:+z.2f}]" if estimate.low is not None else ""
+    return f"{estimate.value:+z.2f}{interval}"

@@ -99,7 +99,8 @@ def ordinary_trainings(runs: pd.DataFrame, trials: pd.DataFrame, epochs: int) ->
         & trials["val_accuracy"].notna()
     )
     found = trials[is_whole]
-    found = found[[_is_own(proposal, epochs) for proposal in found["proposal"]]]
+    is_own_N = np.array([_is_own(proposal, epochs) for proposal in found["proposal"]], dtype=bool)
+    found = found[is_own_N]
     found = found.drop_duplicates(["architecture_id", "seed"]).drop(columns="seed")
     found = found.merge(runs[["run", "seed"]], on="run")
     return Trainings(depths=dict(_by_depth(found)))
