@@ -6,7 +6,7 @@ Ordinary trainings, by depth:   1    2    3    4
     mean                       .55  .8   .85  .65     D3 is 3; its error is .1 / 2 = .05, so that 2 is tied
     rank                       1    3    4    2
 
-`fused`, seed 0, last epoch. Level 0 is no depth of the space:
+`layer_fusion`, seed 0, last epoch. Level 0 is no depth of the space:
     level                0     1    2    3    4
     weight              -2    .1   .3  -.5   .4      D1 is 0; ranks of the size 1 2 4 3
     scaled              .1    .1   .2   .9   .3      D1s is 3; ranks 1 2 4 3
@@ -19,7 +19,7 @@ Seed 1:
     scaled               0    .1   .2   .4   .4      D1s is 3, the shallower; ranks 1 2 3.5 3.5
     alone, accuracy      0    .5   .7   .6   .5      D2 is 2; ranks 1.5 4 3 1.5
     without, accuracy   .9    .6   .5   .4   .2      D4 is 4; ranks 1 2 3 4
-`dun`, seed 0, is a posterior without readings:
+`depth_posterior`, seed 0, is a posterior without readings:
     weight               0    .1   .2   .3   .4      D5 is 4; ranks 1 2 3 4
 """
 
@@ -60,12 +60,17 @@ SHORT = Net(depth=2, score=0.2, epochs=1)
 """What a fused run makes of the rest of its budget: no ordinary training."""
 GRID = [grid(0, {1: 0.5, 2: 0.8, 3: 0.8, 4: 0.6}), grid(1, {1: 0.6, 2: 0.8, 3: 0.9, 4: 0.7})]
 FUSED = [
-    Run(label="fused", seed=0, trials=[Super(relaxation="layer_fusion", epochs=[BEFORE, FUSED_0]), SHORT], choice=1),
-    Run(label="fused", seed=1, trials=[Super(relaxation="layer_fusion", epochs=[BEFORE, FUSED_1])]),
+    Run(
+        label="layer_fusion",
+        seed=0,
+        trials=[Super(relaxation="layer_fusion", epochs=[BEFORE, FUSED_0]), SHORT],
+        choice=1,
+    ),
+    Run(label="layer_fusion", seed=1, trials=[Super(relaxation="layer_fusion", epochs=[BEFORE, FUSED_1])]),
 ]
 DUN = [
     Run(
-        label="dun",
+        label="depth_posterior",
         seed=0,
         trials=[Super(relaxation="depth_posterior", epochs=[((0.2,) * 5, {}), ((0.0, 0.1, 0.2, 0.3, 0.4), {})])],
     )

@@ -4,7 +4,7 @@ from math import sqrt
 
 import pytest
 
-from nas.depth.answers import POSTERIORS, Answer
+from nas.depth.answers import Answer
 from nas.statistics.bootstrap import mean
 from tests.nas.depth.by_hand import BEFORE, DUN, FUSED, GRID, RUNS
 from tests.nas.depth.stored import Net, Run, Super, grid
@@ -16,9 +16,9 @@ def test_the_answers_of_every_run(answered):
     one = answered(RUNS)
     assert one.allowed == (1, 2, 3, 4)
     assert [(supernet.label, supernet.seed, supernet.epoch) for supernet in one.supernets] == [
-        ("fused", 0, 2),
-        ("fused", 1, 2),
-        ("dun", 0, 2),
+        ("layer_fusion", 0, 2),
+        ("layer_fusion", 1, 2),
+        ("depth_posterior", 0, 2),
     ]
     assert [dict(supernet.depths) for supernet in one.supernets] == [
         {D1: 0, D1S: 3, D2: 3, D4: 2},
@@ -39,29 +39,35 @@ def test_ordinary_training(answered):
 def test_distances_from_ordinary_training_and_what_they_cost(answered):
     """Regret on the run's own seed: for D4 of seed 1, .9 - .7."""
     found = {(one.label, one.answer): one for one in answered(RUNS).agreements}
-    assert list(found) == [("fused", D1), ("fused", D1S), ("fused", D2), ("fused", D4), ("dun", D5)]
+    assert list(found) == [
+        ("layer_fusion", D1),
+        ("layer_fusion", D1S),
+        ("layer_fusion", D2),
+        ("layer_fusion", D4),
+        ("depth_posterior", D5),
+    ]
     assert {key: one.distance for key, one in found.items()} == {
-        ("fused", D1): 2.5,
-        ("fused", D1S): 0.0,
-        ("fused", D2): 0.5,
-        ("fused", D4): 1.0,
-        ("dun", D5): 1.0,
+        ("layer_fusion", D1): 2.5,
+        ("layer_fusion", D1S): 0.0,
+        ("layer_fusion", D2): 0.5,
+        ("layer_fusion", D4): 1.0,
+        ("depth_posterior", D5): 1.0,
     }
     assert {key: one.regret.value for key, one in found.items()} == pytest.approx(
         {
-            ("fused", D1): 0.3,
-            ("fused", D1S): 0.0,
-            ("fused", D2): 0.05,
-            ("fused", D4): 0.1,
-            ("dun", D5): 0.2,
+            ("layer_fusion", D1): 0.3,
+            ("layer_fusion", D1S): 0.0,
+            ("layer_fusion", D2): 0.05,
+            ("layer_fusion", D4): 0.1,
+            ("depth_posterior", D5): 0.2,
         }
     )
     assert [one.num_regrets for one in found.values()] == [1, 2, 2, 2, 1]
-    drawn = found["fused", D4]
+    drawn = found["layer_fusion", D4]
     assert (drawn.depth, drawn.min_depth, drawn.max_depth, drawn.num_runs) == (3.0, 2, 4, 2)
     expected = mean([[0.8 - 0.8, 0.9 - 0.7]], bounds=(-1, 1))
     assert (drawn.regret.low, drawn.regret.high) == pytest.approx((expected.low, expected.high))
-    assert found["fused", D1].regret.low is None
+    assert found["layer_fusion", D1].regret.low is None
 
 
 def test_rank_correlations_with_ordinary_training(answered):
@@ -69,11 +75,11 @@ def test_rank_correlations_with_ordinary_training(answered):
     rho = {(one.label, one.answer): one.spearman.value for one in answered(RUNS).agreements}
     assert rho == pytest.approx(
         {
-            ("fused", D1): (0.8 - 3 / sqrt(5 * 4.5)) / 2,
-            ("fused", D1S): (0.8 + 3 / sqrt(5 * 4.5)) / 2,
-            ("fused", D2): (4.5 / sqrt(5 * 4.5) + 3.5 / sqrt(5 * 4.5)) / 2,
-            ("fused", D4): (4.5 / sqrt(5 * 4.5) + 0.4) / 2,
-            ("dun", D5): 0.4,
+            ("layer_fusion", D1): (0.8 - 3 / sqrt(5 * 4.5)) / 2,
+            ("layer_fusion", D1S): (0.8 + 3 / sqrt(5 * 4.5)) / 2,
+            ("layer_fusion", D2): (4.5 / sqrt(5 * 4.5) + 3.5 / sqrt(5 * 4.5)) / 2,
+            ("layer_fusion", D4): (4.5 / sqrt(5 * 4.5) + 0.4) / 2,
+            ("depth_posterior", D5): 0.4,
         }
     )
 
@@ -82,12 +88,12 @@ def test_every_two_answers_of_a_method(answered):
     """D1 and D2: |0 - 3| and |1 - 2|; ranks 1 2 4 3 against 1 3.5 3.5 2, and 4 3 1.5 1.5 against 1.5 4 3 1.5."""
     pairs = {(pair.label, pair.first, pair.second): pair for pair in answered(RUNS).pairs}
     assert len(pairs) == 10 + 1
-    one = pairs["fused", D1, D2]
+    one = pairs["layer_fusion", D1, D2]
     assert (one.num_runs, one.distance) == (2, 2.0)
     assert one.spearman == pytest.approx((3 / sqrt(5 * 4.5) - 0.25 / 4.5) / 2)
-    assert pairs["dun", D3, D5].distance == 1.0
-    assert pairs["fused", D2, D4].distance == 1.5
-    assert pairs["fused", D2, D3].spearman == pytest.approx((4.5 + 3.5) / sqrt(5 * 4.5) / 2)
+    assert pairs["depth_posterior", D3, D5].distance == 1.0
+    assert pairs["layer_fusion", D2, D4].distance == 1.5
+    assert pairs["layer_fusion", D2, D3].spearman == pytest.approx((4.5 + 3.5) / sqrt(5 * 4.5) / 2)
 
 
 def test_only_the_last_supernet_that_was_trained_to_its_end_counts(answered):
@@ -101,10 +107,6 @@ def test_only_the_last_supernet_that_was_trained_to_its_end_counts(answered):
         ("twice", 1, {D1: 2})
     ]
     assert "1 of 1 run of never has no finished supernet that reported its levels" in one.notes
-
-
-def test_a_posterior_is_known_by_its_name():
-    assert {"depth_posterior", "halting"} == POSTERIORS
 
 
 def test_levels_of_several_stages_are_total_depths(answered):
@@ -140,15 +142,15 @@ def test_a_study_without_ordinary_trainings_says_what_is_missing(answered):
 def test_what_was_not_read_and_not_trained_is_said(answered):
     notes = answered(RUNS).notes
     assert notes == (
-        "the levels of dun were not read one by one: it has no D2 and no D4",
-        "D1 of fused names, in 1 of 2 runs, a level that was never trained as a network of its own: no regret",
+        "the levels of depth_posterior were not read one by one: it has no D2 and no D4",
+        "D1 of layer_fusion names, in 1 of 2 runs, a level that was never trained as a network of its own: no regret",
     )
 
 
 def test_seeds_that_did_not_train_both_depths_lose_by_the_means(answered):
     """Seed 5 trained depth 4 only; over seeds 0 and 5 that is (.6 + .5) / 2, and depth 3 has .8."""
     probe = Super(relaxation="layer_fusion", epochs=[((0.0, 0.0, 0.0, 0.0, 1.0), {})])
-    runs = [grid(0, {3: 0.8, 4: 0.6}), Run(label="fused", seed=5, trials=[probe, Net(depth=4, score=0.5)])]
+    runs = [grid(0, {3: 0.8, 4: 0.6}), Run(label="layer_fusion", seed=5, trials=[probe, Net(depth=4, score=0.5)])]
     one = answered(runs)
     assert one.agreements[0].regret.value == pytest.approx(0.8 - 0.55)
     assert any("depths differ in how many seeds trained them" in note for note in one.notes)

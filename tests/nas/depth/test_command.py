@@ -59,18 +59,18 @@ def test_tables(lines):
         "Study hand, depths 1-4. Which depth is best?",
         "D2 level that does best with all weight on it",
         "method runs D1 D1s D2 D3 D4 D5 chosen",
-        "fused 2 0.5 (0-1) 3 2.5 (2-3) 3 (2-3) 3 (2-4) - 2",
-        "dun 1 - - - 3 (2-3) - 4 -",
+        "layer_fusion 2 0.5 (0-1) 3 2.5 (2-3) 3 (2-3) 3 (2-4) - 2",
+        "depth_posterior 1 - - - 3 (2-3) - 4 -",
         "method seed epochs D1 D1s D2 D4 D5 chosen",
-        "fused 0 2 0* 3 3 2 - 2",
-        "fused 1 2 1 3 2 4 - -",
+        "layer_fusion 0 2 0* 3 3 2 - 2",
+        "layer_fusion 1 2 1 3 2 4 - -",
         "Ordinary training of 2 epochs: validation accuracy, %",
         "method answer depth distance rank correlation regret, points of runs",
-        "dun D5 4 1 +0.40 +20.0 1/1",
-        "fused D1 2.5 (+0.00) 2 (+0.29) 2.5 (+0.08) 2.5 (-0.16) -",
-        "dun D5 - - - 1 (+0.40) -",
-        "fused: weight of every level over training, mean of 2 runs; greatest 1, negative ones red",
-        "D1 of fused names, in 1 of 2 runs, a level that was never trained as a network of its own: no regret.",
+        "depth_posterior D5 4 1 +0.40 +20.0 1/1",
+        "layer_fusion D1 2.5 (+0.00) 2 (+0.29) 2.5 (+0.08) 2.5 (-0.16) -",
+        "depth_posterior D5 - - - 1 (+0.40) -",
+        "layer_fusion: weight of every level over training, mean of 2 runs; greatest 1, negative ones red",
+        "D1 of layer_fusion names, in 1 of 2 runs, a level that was never trained as a network of its own: no regret.",
     ]:
         assert line in found
     assert any(line.startswith("3 2 85.0 [") and line.endswith("5.0 0.0 best") for line in found)
@@ -105,7 +105,7 @@ def test_json_is_complete(nas):
     assert (hand["study"], hand["depths"], hand["epochs"], hand["best_trained_depth"]) == ("hand", [1, 2, 3, 4], 2, 3)
     assert hand["runs"][0] == {
         "run": 2,
-        "label": "fused",
+        "label": "layer_fusion",
         "seed": 0,
         "number": 0,
         "relaxation": "layer_fusion",
@@ -120,7 +120,7 @@ def test_json_is_complete(nas):
     assert [row["answer"] for row in hand["answers"]] == ["D3", "D1", "D1s", "D2", "D4", "D5"]
     assert hand["answers"][3]["regret"] == pytest.approx(0.05)
     assert hand["pairs"][0] == {
-        "label": "fused",
+        "label": "layer_fusion",
         "first": "D1",
         "second": "D1s",
         "num_runs": 2,
@@ -139,11 +139,11 @@ def test_csv_has_the_answers_of_all_studies(nas):
     rows = list(csv.DictReader(io.StringIO(out)))
     assert [(row["study"], row["label"], row["answer"], row["depth"]) for row in rows] == [
         ("hand", "", "D3", "3"),
-        ("hand", "fused", "D1", "0.5"),
-        ("hand", "fused", "D1s", "3.0"),
-        ("hand", "fused", "D2", "2.5"),
-        ("hand", "fused", "D4", "3.0"),
-        ("hand", "dun", "D5", "4.0"),
+        ("hand", "layer_fusion", "D1", "0.5"),
+        ("hand", "layer_fusion", "D1s", "3.0"),
+        ("hand", "layer_fusion", "D2", "2.5"),
+        ("hand", "layer_fusion", "D4", "3.0"),
+        ("hand", "depth_posterior", "D5", "4.0"),
         ("gridded", "", "D3", "3"),
     ]
 
@@ -170,7 +170,11 @@ def test_bad_input_is_refused_in_one_line(nas, arguments, line):
 
 
 @pytest.mark.parametrize(
-    ("studies", "titles"), [(["hand"], ["fused", "dun"]), (["gridded", "hand"], ["hand: fused", "hand: dun"])]
+    ("studies", "titles"),
+    [
+        (["hand"], ["layer_fusion", "depth_posterior"]),
+        (["gridded", "hand"], ["hand: layer_fusion", "hand: depth_posterior"]),
+    ],
 )
 def test_a_picture_is_drawn(nas, studies, titles):
     code, _, err = nas(*studies, "--plot", "weights.svg")
