@@ -23,6 +23,10 @@ LEVEL_COLUMNS = (
 POSTERIORS = frozenset({"depth_posterior", "halting"})
 """Relaxations whose weights are a probability distribution over depths by what they mean, not only by their form: no
 output is a fusion of levels with these weights."""
+UNLEARNED = frozenset({"elastic"})
+"""Relaxations whose weights are how often each level is trained, which is given: the greatest says nothing."""
+RUN_COLUMNS = ("run", "label", "seed", "choice")
+"""Of the table `runs`."""
 
 Merits = Mapping[int, float]
 """How good each level is: the greater, the better."""
@@ -68,15 +72,22 @@ class Supernet:
     """What the run chose in the end, by training what the supernet pointed to."""
 
 
-def supernets(levels: pd.DataFrame, trials: pd.DataFrame, allowed: Collection[int]) -> Iterator[Supernet]:
+def supernets(
+    runs: pd.DataFrame, trials: pd.DataFrame, levels: pd.DataFrame, allowed: Collection[int]
+) -> Iterator[Supernet]:
     """The supernets of a study that were trained to their end, in the order of their runs.
 
+    Of a run that trained several, it is the one that it chose to deliver, or else the last.
+
     Args:
-        levels: `LEVEL_COLUMNS` of one study.
+        runs: `RUN_COLUMNS` of one study.
         trials: `run`, `number`, `kind`, `status` and `proposal` of its trials, in the order of their keys.
+        levels: `LEVEL_COLUMNS` of it.
         allowed: depths of the space.
     """
     trained = trials[(trials["kind"] == Kind.RELAXATION) & (trials["status"] == Status.COMPLETE)]
+    is_chosen = trained["number"] == trained["run"].map(runs.set_index("run")["choice"])
+    trained = trained.assign(is_chosen=is_chosen.fillna(value=False)).sort_values(["run", "is_chosen", "number"])
     trained = trained.drop_duplicates("run", keep="last")
     relaxations = dict(zip(zip(trained["run"], trained["number"], strict=True), trained["proposal"], strict=True))
     for key, of_trial in levels.groupby(["run", "number"]):
@@ -118,8 +129,9 @@ def _supernet(levels: pd.DataFrame, relaxation: str, allowed: Collection[int]) -
 def _merits(levels: pd.DataFrame, relaxation: str) -> dict[Answer, Merits]:
     """Of every level 0..L."""
     fused = {Answer.WEIGHT: levels["weight"].abs(), Answer.SCALED: levels[SCALED_WEIGHT]}
+    posterior = {Answer.POSTERIOR: levels["weight"]}
     columns = {
-        **({Answer.POSTERIOR: levels["weight"]} if relaxation in POSTERIORS else fused),
+        **({} if relaxation in UNLEARNED else posterior if relaxation in POSTERIORS else fused),
         Answer.LEVEL: levels[LEVEL_ACCURACY],
         Answer.REMOVAL: -levels[REMOVAL_ACCURACY],
     }

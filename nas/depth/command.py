@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.text import Text
 
 from nas import output
-from nas.depth.answers import LEVEL_COLUMNS
+from nas.depth.answers import LEVEL_COLUMNS, RUN_COLUMNS
 from nas.depth.rows import ANSWER_COLUMNS, answer_rows, document
 from nas.depth.study import DepthStudy, depth_study
 from nas.depth.svg import svg
@@ -57,7 +57,7 @@ def _read(store: Store, studies: Sequence[str]) -> list[DepthStudy]:
             raise InvalidInput(f"a study can be asked once, but {name} is named twice")
         answered[name] = depth_study(
             spec,
-            store.frame("v_compare", name, ["run", "label", "seed"]),
+            store.frame("runs", name, RUN_COLUMNS),
             store.frame("trials", name, TRIAL_COLUMNS),
             store.frame("v_depth", name, LEVEL_COLUMNS),
         )

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nas.depth.answers import POSTERIORS, Supernet
+from nas.depth.answers import POSTERIORS, UNLEARNED, Supernet
 
 Array = NDArray[np.float64]
 
@@ -26,7 +26,8 @@ class WeightMap:
     num_runs: int
     weight_EL: Array
     """Mean over the runs that were trained for so many epochs; NaN where a level did not exist yet."""
-    is_probability: bool
+    meaning: str
+    """Of a weight: `weight`, `probability` or `share`."""
     chosen_depth: float | None
     """Mean over the runs that chose one."""
     best_depth: int | None
@@ -67,10 +68,16 @@ def weight_maps(levels: pd.DataFrame, supernets: Sequence[Supernet], best_depth:
             label=label,
             num_runs=len(own),
             weight_EL=weight.reindex(index=epochs, columns=depths).to_numpy(dtype=np.float64),
-            is_probability=all(supernet.relaxation in POSTERIORS for supernet in own),
+            meaning=_meaning({supernet.relaxation for supernet in own}),
             chosen_depth=fmean(chosen) if chosen else None,
             best_depth=best_depth,
         )
+
+
+def _meaning(relaxations: set[str]) -> str:
+    if relaxations <= POSTERIORS:
+        return "probability"
+    return "share" if relaxations <= UNLEARNED else "weight"
 
 
 def shrunk(x_NM: Array, num: int) -> Array:

@@ -41,14 +41,14 @@ def depth_study(spec: Mapping[str, Any], runs: pd.DataFrame, trials: pd.DataFram
 
     Args:
         spec: its study file, as it is stored.
-        runs: one row per run, as the view `v_compare` gives.
-        trials: as the table `trials` gives.
-        levels: as the view `v_depth` gives.
+        runs: `RUN_COLUMNS`, one row per run.
+        trials: `TRIAL_COLUMNS`.
+        levels: `LEVEL_COLUMNS`.
     """
     allowed = allowed_depths(spec["space"], trials)
     epochs = int(spec["training"]["epochs"])
     trainings = ordinary_trainings(runs, trials, epochs)
-    found = tuple(supernets(levels, trials, allowed))
+    found = tuple(supernets(runs, trials, levels, allowed))
     agreed = tuple(agreements(found, trainings))
     return DepthStudy(
         study=str(spec["name"]),

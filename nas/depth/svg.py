@@ -111,8 +111,7 @@ def _scale(weights: WeightMap) -> Iterator[str]:
         y = _number(HEIGHT * (1 - share))
         value = lowest + share * (greatest - lowest)
         yield f'<text x="{left + BAR_WIDTH + 4}" y="{y}" dy="0.35em">{value:.2g}</text>'
-    what = "probability" if weights.is_probability else "weight"
-    yield f'<text x="{left + BAR_WIDTH + 26}" y="-12" text-anchor="end">{what}</text>'
+    yield f'<text x="{left + BAR_WIDTH + 26}" y="-12" text-anchor="end">{weights.meaning}</text>'
 
 
 def _legend(top: float) -> Iterator[str]:

@@ -25,10 +25,9 @@ def text_map(weights: WeightMap) -> Text:
     levels_R = [range(weights.num_levels)[levels] for levels in stretches(weights.num_levels, MAX_ROWS)]
     labels = [_range(levels[0], levels[-1]) for levels in levels_R]
     width = max(map(len, labels))
-    what = "probability" if weights.is_probability else "weight"
     text = Text.assemble(
         (f"{weights.label}:", "bold"),
-        f" {what} of every level over training, mean of {weights.num_runs}"
+        f" {weights.meaning} of every level over training, mean of {weights.num_runs}"
         f" run{'' if weights.num_runs == 1 else 's'}; greatest {greatest:.2g}{_sign_legend(weight_RC)}\n",
     )
     for row in reversed(range(len(levels_R))):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,10 +19,11 @@ from nas.statistics.bootstrap import mean
 from nas.statistics.estimate import Estimate
 from nas.statistics.location import mean_and_error
 from nas.statistics.significance import DIGITS
+from search_spaces.values import load
 
 TRIAL_COLUMNS = (
     *("run", "number", "kind", "status", "recipe", "depth", "epochs_trained", "architecture_id", "seed"),
-    *("parent", "reused_from", "proposal", "val_accuracy"),
+    *("reused_from", "proposal", "val_accuracy"),
 )
 """Of the table `trials`."""
 STANDARD = Proposal().recipe
@@ -99,17 +99,17 @@ def ordinary_trainings(runs: pd.DataFrame, trials: pd.DataFrame, epochs: int) ->
         & trials["val_accuracy"].notna()
     )
     found = trials[is_whole]
-    is_own_N = np.array([_is_own(proposal, epochs) for proposal in found["proposal"]], dtype=bool)
+    is_own_N = np.array([_is_own(load(Proposal, proposal), epochs) for proposal in found["proposal"]], dtype=bool)
     found = found[is_own_N]
     found = found.drop_duplicates(["architecture_id", "seed"]).drop(columns="seed")
     found = found.merge(runs[["run", "seed"]], on="run")
     return Trainings(depths=dict(_by_depth(found)))
 
 
-def _is_own(proposal: Mapping[str, Any], epochs: int) -> bool:
+def _is_own(proposal: Proposal, epochs: int) -> bool:
     """Whether this is a training of its own; going on where a shorter one stopped is the longer one."""
-    starts_fresh = not proposal["inherits"] and (proposal["parent"] is None or proposal["resumed_epochs"] > 0)
-    return starts_fresh and not proposal["recipe_options"] and proposal["schedule_epochs"] in (None, epochs)
+    starts_fresh = not proposal.inherits and (proposal.parent is None or proposal.resumed_epochs > 0)
+    return starts_fresh and not proposal.recipe_options and proposal.schedule_epochs in (None, epochs)
 
 
 def _by_depth(found: pd.DataFrame) -> Iterator[tuple[int, Trained]]:

@@ -18,7 +18,7 @@ def answered(tmp_path):
             store_runs(store, "hand", runs, **spec)
             (stored,) = store.frame("studies", "hand", ["spec"])["spec"]
             return depth_study(
-                stored, store.frame("v_compare", "hand"), store.frame("trials", "hand"), store.frame("v_depth", "hand")
+                stored, store.frame("runs", "hand"), store.frame("trials", "hand"), store.frame("v_depth", "hand")
             )
 
     return answer

@@ -6,7 +6,7 @@ import pytest
 
 from nas.depth.answers import Answer
 from nas.statistics.bootstrap import mean
-from tests.nas.depth.by_hand import BEFORE, DUN, FUSED, GRID, RUNS
+from tests.nas.depth.by_hand import BEFORE, DUN, FUSED, FUSED_0, GRID, RUNS
 from tests.nas.depth.stored import Net, Run, Super, grid
 
 D1, D1S, D2, D3, D4, D5 = Answer
@@ -107,6 +107,24 @@ def test_only_the_last_supernet_that_was_trained_to_its_end_counts(answered):
         ("twice", 1, {D1: 2})
     ]
     assert "1 of 1 run of never has no finished supernet that reported its levels" in one.notes
+
+
+def test_a_run_that_delivers_a_supernet_answers_by_that_one(answered):
+    """And not by a later candidate that it did not take."""
+    first, taken, left = (
+        Super(relaxation="ensemble", epochs=[(tuple(float(level == best) for level in range(5)), {})])
+        for best in (1, 2, 3)
+    )
+    one = answered([Run(label="adanet", seed=0, trials=[first, taken, left], choice=1)])
+    assert [(supernet.number, dict(supernet.depths)) for supernet in one.supernets] == [(1, {D1: 2})]
+
+
+def test_weights_that_are_given_are_no_answer(answered):
+    """Elastic depth trains every level as often as it is told to; what its levels are worth is read from them."""
+    weights, of_levels = FUSED_0
+    one = answered([Run(label="elastic", seed=0, trials=[Super(relaxation="elastic", epochs=[(weights, of_levels)])])])
+    assert dict(one.supernets[0].depths) == {D2: 3, D4: 2}
+    assert one.maps[0].meaning == "share"
 
 
 def test_levels_of_several_stages_are_total_depths(answered):

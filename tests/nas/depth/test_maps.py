@@ -15,7 +15,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def weight_map(weight_EL, **fields):
-    facts = {"label": "fused", "num_runs": 2, "is_probability": False, "chosen_depth": 1.0, "best_depth": 2}
+    facts = {"label": "fused", "num_runs": 2, "meaning": "weight", "chosen_depth": 1.0, "best_depth": 2}
     return WeightMap(weight_EL=np.array(weight_EL, dtype=float), **{**facts, **fields})
 
 
@@ -40,7 +40,7 @@ def test_levels_that_did_not_exist_yet_are_missing(answered):
     grows = Super(relaxation="halting", epochs=[((0.0, 1.0), {}), ((0.0, 0.5, 0.5), {})])
     (weights,) = answered([Run(label="ponder", seed=0, trials=[grows])]).maps
     np.testing.assert_array_equal(weights.weight_EL, [[0, 1, nan], [0, 0.5, 0.5]])
-    assert weights.is_probability
+    assert weights.meaning == "probability"
 
 
 def test_rows_are_shrunk_to_means_of_what_is_there():
