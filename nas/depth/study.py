@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from controllers.trial import Kind
 from nas.depth.agreement import Agreement, Pair, agreements, pairs
 from nas.depth.answers import Answer, Supernet, supernets
 from nas.depth.maps import WeightMap, weight_maps
@@ -95,9 +96,9 @@ def _training_notes(trainings: Trainings, allowed: Sequence[int], epochs: int) -
 
 
 def _supernet_notes(runs: pd.DataFrame, trials: pd.DataFrame, found: Sequence[Supernet]) -> Iterator[str]:
-    """Methods that train supernets, and those whose supernets were not read level by level."""
+    """Supernets that are missing, and what those that are there do not report."""
     labels = dict(zip(runs["run"], runs["label"], strict=True))
-    meant = {run: labels[run] for run in trials.loc[trials["kind"] == "relaxation", "run"]}
+    meant = {run: labels[run] for run in trials.loc[trials["kind"] == Kind.RELAXATION, "run"]}
     done = {supernet.run for supernet in found}
     if not meant:
         yield "there is no supernet: D3 is the only answer"
@@ -110,7 +111,7 @@ def _supernet_notes(runs: pd.DataFrame, trials: pd.DataFrame, found: Sequence[Su
         given = {answer for supernet in found if supernet.label == label for answer in supernet.depths}
         unread = [answer for answer in (Answer.LEVEL, Answer.REMOVAL) if answer not in given]
         if unread:
-            yield f"the levels of {label} were not read one by one: it has no {' and no '.join(unread)}"
+            yield f"no {' and no '.join(unread)} for {label}: its supernets report no such reading of their levels"
 
 
 def _regret_notes(agreed: Sequence[Agreement]) -> Iterator[str]:

@@ -160,7 +160,7 @@ def test_a_study_without_ordinary_trainings_says_what_is_missing(answered):
 def test_what_was_not_read_and_not_trained_is_said(answered):
     notes = answered(RUNS).notes
     assert notes == (
-        "the levels of depth_posterior were not read one by one: it has no D2 and no D4",
+        "no D2 and no D4 for depth_posterior: its supernets report no such reading of their levels",
         "D1 of layer_fusion names, in 1 of 2 runs, a level that was never trained as a network of its own: no regret",
     )
 
