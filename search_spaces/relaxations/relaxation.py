@@ -19,7 +19,7 @@ from search_spaces.readings import Readings as Readings
 from search_spaces.space import SearchSpace
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
-"""From logits `y_BK` and labels `[B]` to the loss of every example, `[B]`."""
+"""From logits `y_BK` and labels `[B]`, or `y_BTK` and `[B, T]`, to the (mean) loss of every example, `[B]`."""
 
 
 @runtime_checkable
