@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import reduce
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -32,6 +33,26 @@ def chain_space(space: SearchSpace, *, method: str) -> ChainSpace:
     return space
 
 
+def depth_space(space: SearchSpace, *, method: str, min_depth: int) -> ChainSpace:
+    """`space`, known to be a chain space that leaves open one thing: how many blocks its single stage has.
+
+    Raises:
+        InvalidInput: it leaves more open, or less than two depths of at least `min_depth`.
+    """
+    chain = chain_space(space, method=method)
+    if len(chain.all_stages()) > 1:
+        raise InvalidInput(f"{method} needs one stage: space.stages must have 1, got {len(chain.stages)}")
+    if len(chain.all_ops()) > 1:
+        raise InvalidInput(f"{method} learns depth only: space.ops must be one, got {list(chain.all_ops())}")
+    if len(chain.block_width) > 1:
+        widths = list(chain.block_width)
+        raise InvalidInput(f"{method} learns depth only: space.block_width must be a single width, got {widths}")
+    depths = [depth for depth in chain.all_stages()[0].depth if depth >= min_depth]
+    if len(depths) < 2:
+        raise InvalidInput(f"{method} needs two depths of at least {min_depth} to choose from, got {depths}")
+    return chain
+
+
 def prefixes(space: ChainSpace) -> tuple[str, ...]:
     """What the names of each stage's decisions begin with."""
     if not space.stages:
@@ -55,7 +76,20 @@ def deepest(space: ChainSpace) -> Architecture:
     return answer(space, with_depths(space, max_depths(space)), partial=True)
 
 
+def chains_of_depths(space: ChainSpace, depths: Iterable[int]) -> tuple[Architecture, ...]:
+    """For a space of one stage with nothing else to choose: its chains of these depths."""
+    return tuple(answer(space, with_depths(space, (depth,))) for depth in depths)
+
+
 def weighted_sum(weights: Tensor, terms: Iterable[Tensor]) -> Tensor:
     """`sum_i weights[i] * terms[i]`, term by term: a stack of them would double the memory."""
     total: Tensor = reduce(torch.add, (weight * term for weight, term in zip(weights, terms, strict=True)))
     return total
+
+
+def sums_without_each(terms: Sequence[Tensor]) -> list[Tensor]:
+    """`sum_{j != i} terms[j]` for every i, without the cancellation of a subtraction."""
+    nothing = torch.zeros_like(terms[0])
+    before = accumulate(terms[:-1], initial=nothing)
+    after = reversed(list(accumulate(reversed(terms[1:]), initial=nothing)))
+    return [below + above for below, above in zip(before, after, strict=True)]

@@ -19,7 +19,10 @@ def layer_select(*, depth=None, k=None, **fields):
 
 def slopes(network):
     """dw_l/dk for every level 1..L."""
-    return [torch.autograd.grad(weight, network.k, retain_graph=True)[0].item() for weight in network.weights()]
+    return [
+        torch.autograd.grad(weight, network.selector.k, retain_graph=True)[0].item()
+        for weight in network.selector.weights()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -70,14 +73,14 @@ def test_slope_at_the_kink_is_zero():
 def test_k_is_clipped_to_the_levels(k, clipped):
     network = layer_select()
     with torch.no_grad():
-        network.k.fill_(k)
+        network.selector.k.fill_(k)
     network.constrain()
-    assert network.k.item() == pytest.approx(clipped)
+    assert network.selector.k.item() == pytest.approx(clipped)
 
 
 @pytest.mark.parametrize(("largest", "k"), [(2, 1.5), (3, 1.5), (4, 2.5), (5, 2.5), (8, 4.5)])
 def test_starts_between_two_middle_levels(largest, k):
-    assert layer_select(depth={"min": 1, "max": largest}).k.item() == k
+    assert layer_select(depth={"min": 1, "max": largest}).selector.k.item() == k
 
 
 def test_level_0_is_never_selected():

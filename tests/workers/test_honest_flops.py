@@ -16,6 +16,7 @@ from controllers.trial import Kind, Proposal
 from search_spaces import make_space
 from search_spaces.compose import answer
 from search_spaces.relaxations import make_relaxation
+from search_spaces.relaxations.relaxation import Probed
 from tests.workers.blobs import TRAINING, blobs, job, train
 from workers.batches import Batches
 from workers.build import build_network
@@ -51,7 +52,8 @@ TRIALS = {
     "transformer": (TRANSFORMER, network(TRANSFORMER, depth=2)),
     "first-order supernet": (MIXED_RESNET, supernet(name="darts", order="first")),
     "second-order supernet": (MIXED_RESNET, supernet(name="darts", order="second")),
-    "layer select": (RESNET, supernet(name="layer_select")),
+    "layer fusion": (RESNET, supernet(name="layer_fusion", warmup_epochs=1)),
+    "layer select": (RESNET, supernet(name="layer_select", auxiliary_weight=0.5, num_starts=2)),
 }
 
 
@@ -84,7 +86,7 @@ def recount(one):
         built.eval()
         with torch.no_grad():
             for x in torch.split(data.validation.x, BATCH_SIZE):
-                count(ChargeKind.VALIDATE, built, x)
+                count(ChargeKind.VALIDATE, built.probe if isinstance(built, Probed) else built, x)
     return counts
 
 

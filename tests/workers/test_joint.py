@@ -47,10 +47,12 @@ def test_one_step_of_gradient_descent(options, rate):
     assert phase.kind is ChargeKind.TRAIN
     loss = phase.step(batch(), batch())
     assert loss.item() == pytest.approx(F.cross_entropy(before(batch().x), batch().y).item())
-    assert gradients["k"] != 0
+    assert gradients["selector.k"] != 0
     for name, parameter in before.named_parameters():
         moved = network.get_parameter(name)
-        expected = parameter - (rate * gradients[name] if name == "k" else RATE * (gradients[name] + DECAY * parameter))
+        expected = parameter - (
+            rate * gradients[name] if name == "selector.k" else RATE * (gradients[name] + DECAY * parameter)
+        )
         torch.testing.assert_close(moved, expected)
 
 
@@ -60,7 +62,7 @@ def test_k_stays_among_the_levels(k):
     recipe = joint(network, Training(learning_rate=RATE, schedule="constant"), architecture_learning_rate=10.0)
     for _ in range(4):
         recipe.step(batch(), batch())
-        assert 1.0 <= network.k.item() <= 3.0
+        assert 1.0 <= network.selector.k.item() <= 3.0
 
 
 def test_both_rates_follow_the_schedule():
@@ -79,7 +81,7 @@ def test_whole_k_of_the_raw_selector_never_moves():
     recipe = joint(network, Training(learning_rate=RATE))
     for _ in range(5):
         recipe.step(batch(), batch())
-    assert network.k.item() == 2.0
+    assert network.selector.k.item() == 2.0
 
 
 def test_resumes_to_the_bit():
