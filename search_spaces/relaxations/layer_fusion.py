@@ -106,7 +106,7 @@ class LayerFusionNetwork(nn.Module):
         return self._read(weighted_sum(self.weights(), self._levels(x_B)))
 
     def probe(self, x_B: Tensor) -> Probe:
-        """The readings of every level, whose sizes are those that enter the mixture."""
+        """The readings of every level; alone it has weight 1, times gamma. Sizes are those that enter the mixture."""
         levels = self._levels(x_B)
         return probe_levels(self.weights(), levels, self._read, normalized=not self.is_linear, states=levels)
 

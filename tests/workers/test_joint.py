@@ -76,6 +76,22 @@ def test_both_rates_follow_the_schedule():
     assert peaks == pytest.approx([RATE, RATE / 10], rel=0.05)
 
 
+def test_warmup_trains_weights_alone():
+    """As the standard recipe does on the weights of the same network, whatever the architecture's own decay or rate."""
+    network, frozen = supernet(), supernet()
+    frozen.selector.k.requires_grad_(False)
+    training = Training(optimizer="adamw", learning_rate=RATE, weight_decay=DECAY, schedule="constant")
+    recipe = joint(network, training, warmup_epochs=2, architecture_learning_rate=1.0)
+    standard = make_recipe("standard", frozen, {}, training=training, num_steps=20)
+    assert [recipe.phases(epoch)[0].name for epoch in range(4)] == ["weights"] * 2 + ["joint"] * 2
+    for _ in range(3):
+        assert recipe.phases(1)[0].step(batch(), batch()) == standard.step(batch(), batch())
+    assert all(torch.equal(frozen.state_dict()[name], tensor) for name, tensor in network.state_dict().items())
+    recipe.phases(2)[0].step(batch(), batch())
+    # Adam's first step of k, which remembers nothing of the warm-up, is the whole rate: it is clipped at an end.
+    assert abs(network.selector.k.item() - frozen.selector.k.item()) > 0.4
+
+
 def test_whole_k_of_the_raw_selector_never_moves():
     network = supernet(initial_k=2.0)
     recipe = joint(network, Training(learning_rate=RATE))
