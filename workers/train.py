@@ -27,7 +27,7 @@ from search_spaces import make_space
 from search_spaces.architecture import canonical_json
 from search_spaces.errors import TrialFailed
 from search_spaces.flops import inference_flops
-from search_spaces.relaxations.relaxation import Annealed, Growing, Probed, Readings, Supernet
+from search_spaces.relaxations.relaxation import Annealed, Drawing, Growing, Probed, Readings, Supernet
 from search_spaces.values import dump, load
 from workers import flight
 from workers.batches import Batches
@@ -270,6 +270,6 @@ class Trainer:
 
 def _step_name(phase: Phase, network: nn.Module) -> Hashable:
     """What the meter calls the step that comes next: steps of one name cost the same."""
-    if phase.draw is None and not isinstance(network, Growing):
-        return phase.name
-    return phase.name, phase.draw() if phase.draw else None, network.size() if isinstance(network, Growing) else None
+    drawn = (network.draw(),) if isinstance(network, Drawing) else ()
+    size = (network.size(),) if isinstance(network, Growing) else ()
+    return (phase.name, *drawn, *size)

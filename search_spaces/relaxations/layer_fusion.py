@@ -32,7 +32,7 @@ from search_spaces.architecture import Architecture
 from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
 from search_spaces.errors import InvalidInput
-from search_spaces.relaxations.chains import chains_of_depths, deepest, depth_space, weighted_sum
+from search_spaces.relaxations.chains import architectures_of, chain_of_depths, deepest, weighted_sum
 from search_spaces.relaxations.level_probe import probe_levels
 from search_spaces.relaxations.relaxation import Probe, Readings
 from search_spaces.space import SearchSpace
@@ -67,6 +67,8 @@ class LayerFusion:
     warmup_epochs: int = Field(default=0, ge=0)
     """Epochs of weights alone."""
 
+    inheritable = True
+
     @property
     def recipe(self) -> str:
         return "joint" if self.level == "train" else "bilevel"
@@ -77,13 +79,13 @@ class LayerFusion:
         return options if self.level == "train" else {**options, "architecture_weight_decay": 0.0}
 
     def check(self, space: SearchSpace) -> None:
-        depth_space(space, method="layer_fusion", min_depth=0)
+        chain_of_depths(space, method="layer_fusion")
         if self.mix != "linear" and self.initializer != "uniform":
             raise InvalidInput(f"is for the linear mix, got mix {self.mix!r}", field="initializer")
 
     def supernet(self, space: SearchSpace) -> nn.Module:
         self.check(space)
-        return LayerFusionNetwork(depth_space(space, method="layer_fusion", min_depth=0), self)
+        return LayerFusionNetwork(chain_of_depths(space, method="layer_fusion")[0], self)
 
 
 class LayerFusionNetwork(nn.Module):
@@ -131,7 +133,7 @@ class LayerFusionNetwork(nn.Module):
     def derive(self, readings: Readings) -> tuple[Architecture, ...]:
         """The allowed depths by `rank_by` (ties: shallow)."""
         depths = self.space.all_stages()[0].depth
-        return chains_of_depths(self.space, rank(depths, self.options.rank_by, self.profile(), readings))
+        return architectures_of(self.space, rank(depths, self.options.rank_by, self.profile(), readings))
 
     def _levels(self, x_B: Tensor) -> list[Tensor]:
         states = self.chain.hidden_states(x_B)

@@ -32,7 +32,7 @@ from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
 from search_spaces.errors import InvalidInput
 from search_spaces.flops import level_flops
-from search_spaces.relaxations.chains import chains_of_depths, deepest, depth_space, weighted_sum
+from search_spaces.relaxations.chains import architectures_of, chain_of_depths, deepest, weighted_sum
 from search_spaces.relaxations.level_probe import probe_levels
 from search_spaces.relaxations.level_selector import LevelSelector
 from search_spaces.relaxations.relaxation import LEVEL_LOSS, Criterion, Probe, Readings
@@ -69,6 +69,8 @@ class LayerSelect:
     flop_penalty: float = Field(default=0.0, ge=0)
     """Nats that the deepest chain costs: times the expected FLOPs, relative to it, under the weights over their sum."""
 
+    inheritable = True
+
     @property
     def recipe(self) -> str:
         return "joint" if self.level == "train" else "bilevel"
@@ -79,7 +81,11 @@ class LayerSelect:
         return options if self.level == "train" else {**options, "architecture_weight_decay": 0.0}
 
     def check(self, space: SearchSpace) -> None:
-        num_levels = max(_depths(depth_space(space, method="layer_select", min_depth=1)))
+        chain, _ = chain_of_depths(space, method="layer_select")
+        depths = _depths(chain)
+        if len(depths) < 2:
+            raise InvalidInput(f"layer_select needs two depths of at least 1 to choose from, got {list(depths)}")
+        num_levels = max(depths)
         if self.initial_k is not None and self.initial_k > num_levels:
             raise InvalidInput(
                 f"must be at most the largest depth {num_levels}, got {self.initial_k}", field="initial_k"
@@ -95,7 +101,7 @@ class LayerSelect:
 
     def supernet(self, space: SearchSpace) -> nn.Module:
         self.check(space)
-        return LayerSelectNetwork(depth_space(space, method="layer_select", min_depth=1), self)
+        return LayerSelectNetwork(chain_of_depths(space, method="layer_select")[0], self)
 
 
 class LayerSelectNetwork(nn.Module):
@@ -184,7 +190,7 @@ class LayerSelectNetwork(nn.Module):
         if len(found) > 1:
             losses = readings[LEVEL_LOSS]
             depths.sort(key=lambda depth: (0, losses[depth]) if depth in found else (1, 0.0))
-        return chains_of_depths(self.space, depths)
+        return architectures_of(self.space, depths)
 
     def _terms(self, states: Sequence[Tensor]) -> list[Tensor]:
         """What is selected of levels 1..L: their hidden states, or what their own heads say."""

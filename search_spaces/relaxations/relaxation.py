@@ -78,6 +78,17 @@ class Annealed(Protocol):
 
 
 @runtime_checkable
+class Drawing(Protocol):
+    """Not all its training steps cost the same, because blocks are left out at random."""
+
+    def draw(self) -> int:
+        """Draw what the next training step will do, from torch's current generator; equal numbers cost the same.
+
+        A step without a draw, as a price is counted on, does the most that any draw asks for.
+        """
+
+
+@runtime_checkable
 class Growing(Protocol):
     """What it costs changes while it is trained."""
 
@@ -86,6 +97,18 @@ class Growing(Protocol):
 
     def grow_fully(self) -> None:
         """Take the costliest size, which is the one that is priced."""
+
+
+@runtime_checkable
+class Heir(Protocol):
+    """It takes what it wants from the weights of its parent."""
+
+    def inherit(self, parent: Mapping[str, Tensor], **how: Any) -> None:
+        """Start from the parent's state, as `Proposal.inherits` says.
+
+        Raises:
+            TrialFailed: the parent lacks something.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +137,8 @@ class Relaxation(Protocol):
     """A way to relax a space. Hyperparameters are keyword fields of a frozen dataclass.
 
     `recipe` and `recipe_options()` say how the supernet is trained; `supernet(space)` builds it with fresh weights
-    from torch's current generator.
+    from torch's current generator. One with an attribute `inheritable` that is true holds a chain whose weights derived
+    architectures can start from (`search_spaces.inheritance`).
 
     Raises:
         InvalidInput: from `supernet` or `check`, when the space has a shape that the method cannot relax.

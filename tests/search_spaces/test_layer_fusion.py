@@ -215,7 +215,7 @@ def test_recipes():
     [
         ({"stages": [{"depth": 1, "width": 1}, {"depth": [1, 2], "width": 1}]}, r"layer_fusion needs one stage"),
         ({"depth": [1, 2], "ops": ["double", "keep"]}, r"layer_fusion learns depth only: space\.ops must be one"),
-        ({"depth": [3]}, r"two depths of at least 0 to choose from, got \[3\]"),
+        ({"depth": [3]}, r"layer_fusion needs two depths to choose from, got \[3\]"),
     ],
 )
 def test_refuses_spaces_with_more_or_less_than_a_depth(fields, message):

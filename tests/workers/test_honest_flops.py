@@ -16,7 +16,7 @@ from controllers.trial import Kind, Proposal
 from search_spaces import make_space
 from search_spaces.compose import answer
 from search_spaces.relaxations import make_relaxation
-from search_spaces.relaxations.relaxation import Probed
+from search_spaces.relaxations.relaxation import Drawing, Probed
 from tests.workers.blobs import TRAINING, blobs, job, train
 from workers.batches import Batches
 from workers.build import build_network
@@ -54,6 +54,8 @@ TRIALS = {
     "second-order supernet": (MIXED_RESNET, supernet(name="darts", order="second")),
     "layer fusion": (RESNET, supernet(name="layer_fusion", warmup_epochs=1)),
     "layer select": (RESNET, supernet(name="layer_select", auxiliary_weight=0.5, num_starts=2)),
+    "sandwich": (RESNET, supernet(name="elastic", sampling="sandwich", num_random=1, distillation=0.5)),
+    "blocks left out": (RESNET, supernet(name="elastic", drop_rate=0.5)),
 }
 
 
@@ -82,6 +84,8 @@ def recount(one):
         built.train()
         for training, validation in batches.epoch(epoch):
             for phase in recipe.phases(epoch):
+                if isinstance(built, Drawing):
+                    built.draw()
                 count(phase.kind, phase.step, training, validation)
         built.eval()
         with torch.no_grad():

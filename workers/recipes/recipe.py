@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,8 +16,8 @@ from workers.tasks.task import Split
 class Phase:
     """One kind of optimisation step.
 
-    Every call of `step` costs the same FLOPs for the same batch sizes, size of a `Growing` network and draw: the loop
-    counts the first and charges all.
+    Every call of `step` costs the same FLOPs for the same batch sizes, size of a `Growing` network and draw of a
+    `Drawing` one: the loop counts the first and charges all.
     """
 
     name: str
@@ -26,9 +26,6 @@ class Phase:
     """From a training batch and a validation batch to the detached scalar loss; updates parameters."""
     reads_validation: bool = True
     """Whether the step looks at its validation batch: if none does, none is drawn."""
-    draw: Callable[[], Hashable] | None = None
-    """Called before every step to draw what that step will do, when not all do the same. Steps without a draw, as a
-    price is counted on, do the most that any draw asks for."""
 
 
 class Recipe(Protocol):
