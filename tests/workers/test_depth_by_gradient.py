@@ -55,6 +55,18 @@ def test_the_raw_selector_stays_where_it_starts_though_a_shallow_chain_is_much_b
     assert accuracy_of_depth(1) > accuracy_of_depth(ranked[0]) + 0.05
 
 
+def test_a_wide_window_on_validation_data_finds_the_shallow_chains():
+    measured, _ = select_on_digits(
+        initial_k=4.5,
+        initial_curvature=0.02,
+        normalized=True,
+        k_learning_rate=0.1,
+        auxiliary_weight=1.0,
+        level="validation",
+    )
+    assert {one.depth for one in measured.derived[:3]} == {1, 2, 3}
+
+
 def fusion_on_the_spiral(mix, seed):
     """Final weights, and parts of levels in the sum of weights times sizes."""
     options = {"mix": mix, "architecture_learning_rate": 0.02}
