@@ -10,6 +10,7 @@ from search_spaces.registry import resolve
 from search_spaces.relaxations.darts import Darts
 from search_spaces.relaxations.elastic import Elastic
 from search_spaces.relaxations.ensemble import Ensemble
+from search_spaces.relaxations.layer_fusion import LayerFusion
 from search_spaces.relaxations.layer_select import LayerSelect
 from search_spaces.relaxations.relaxation import Relaxation, Supernet
 from search_spaces.values import load
@@ -20,6 +21,7 @@ RELAXATIONS: dict[str, type[Relaxation]] = {
     "darts": Darts,
     "elastic": Elastic,
     "ensemble": Ensemble,
+    "layer_fusion": LayerFusion,
     "layer_select": LayerSelect,
 }
 """Relaxations by the name that a study file uses. Adding one is one file and one line here."""
