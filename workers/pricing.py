@@ -27,7 +27,7 @@ from search_spaces.architecture import canonical_json
 from search_spaces.chain_space import ChainSpace
 from search_spaces.errors import TrialFailed
 from search_spaces.flops import count_flops
-from search_spaces.relaxations.relaxation import Growing, Probed
+from search_spaces.relaxations.relaxation import Bayesian, Growing, Probed
 from search_spaces.space import SearchSpace
 from workers.build import build_network
 from workers.evaluate import BATCH_SIZE
@@ -87,6 +87,8 @@ class Pricer:
     def _whole(self, proposal: Proposal, training: Training) -> int:
         shape = self.shape
         network = build_network(proposal, self.space, seed=0)
+        if isinstance(network, Bayesian):
+            network.begin(shape.num_train)
         steps = shape.steps(training.batch_size)
         recipe = make_recipe(proposal.recipe, network, proposal.recipe_options, training=training, num_steps=steps)
         train = self._batch(min(training.batch_size, shape.num_train))

@@ -21,20 +21,27 @@ from workers.training import Training
 class Joint:
     """The standard recipe on all parameters of a supernet, projected after every step.
 
-    `architecture_learning_rate` is the peak rate of the architecture parameters; None: that of the weights. Both
-    follow the study's schedule.
+    `architecture_learning_rate` is the peak rate of the architecture parameters; None: that of the weights times
+    `architecture_learning_rate_factor`. Both follow the study's schedule.
     """
 
     def __init__(
-        self, network: nn.Module, *, training: Training, num_steps: int, architecture_learning_rate: float | None = None
+        self,
+        network: nn.Module,
+        *,
+        training: Training,
+        num_steps: int,
+        architecture_learning_rate: float | None = None,
+        architecture_learning_rate_factor: float = 1.0,
     ) -> None:
         assert isinstance(network, Supernet)
         self.supernet = network
+        relative_rate = architecture_learning_rate_factor * training.learning_rate
         groups: list[dict[str, Any]] = [
             {"params": weight_parameters(network)},
             {
                 "params": network.architecture_parameters(),
-                "lr": training.learning_rate if architecture_learning_rate is None else architecture_learning_rate,
+                "lr": relative_rate if architecture_learning_rate is None else architecture_learning_rate,
                 "weight_decay": 0.0,
             },
         ]
