@@ -49,7 +49,7 @@ class DepthPosterior:
     posterior: Literal["categorical", "poisson"] = "categorical"
     """A probability for every depth (DUN), or a truncated Poisson distribution (UDN)."""
     bound: Literal["elbo", "marginal"] = "elbo"
-    """What is maximised. Marginal, for categorical only: the evidence itself, which collapses to one depth; a control."""
+    """What is maximised. Marginal, for categorical only: the evidence itself; a control that collapses to one depth."""
     prior: Prior | None = None
     """Of the depths; none: uniform for categorical, poisson for poisson."""
     prior_mean: float = Field(default=1.0, gt=0)

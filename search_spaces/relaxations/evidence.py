@@ -20,7 +20,7 @@ PRIORS: tuple[Prior, ...] = get_args(Prior)
 
 
 def negative_elbo(loss_M: Tensor, log_q_M: Tensor, log_prior_M: Tensor, num_train: int) -> Tensor:
-    """`sum_d q_d l_d + KL(q || p) / N`: DUN, equation 6, and UDN, equation 5, over -N, given the weights.
+    """`sum_d q_d l_d + KL(q || p) / N`.
 
     Never below `negative_log_evidence`, and equal to it where q is the exact posterior.
     """

@@ -44,9 +44,9 @@ class Categorical(nn.Module):
 class Exact(nn.Module):
     """The exact posterior under the last batch, with the evidence itself in the place of a bound.
 
-    Nothing is learned beside the weights. The gradient of each depth's weights is multiplied by the depth's posterior
-    probability, so a depth that is ahead by a few nats in thousands takes it all (Antoran et al., section 3.1 and
-    appendix B).
+    Nothing is learned beside the weights. The gradient of every depth's loss is multiplied by the depth's posterior
+    probability, so one that is ahead by a few nats, of thousands, is soon the only one that is trained (Antoran et al.
+    report that and learn q instead).
     """
 
     log_q_D: Tensor
@@ -84,7 +84,7 @@ class TruncatedPoisson(nn.Module):
         self.raw = nn.Parameter(torch.tensor(_softplus_inverse(initial_nu)))
         # Kept as a number: a network on the meta device, whose FLOPs are counted, has no nu to read.
         self.num_used = truncation(initial_nu, quantile, num_depths)
-        self.register_load_state_dict_post_hook(_truncate_again)
+        self.register_load_state_dict_post_hook(_truncate_again)  # type: ignore[no-untyped-call]
 
     def nu(self) -> Tensor:
         """The rate, a scalar."""
@@ -122,6 +122,6 @@ def _softplus_inverse(value: float) -> float:
     return value + log(-expm1(-value))
 
 
-def _truncate_again(module: nn.Module, incompatible_keys: Any) -> None:
+def _truncate_again(module: nn.Module, *_: Any) -> None:
     assert isinstance(module, TruncatedPoisson)
     module.constrain()
