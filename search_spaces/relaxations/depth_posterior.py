@@ -66,6 +66,7 @@ class DepthPosterior:
     """Part of the training, from its start, during which the posterior stays as it is."""
 
     recipe = "joint"
+    inheritable = True
 
     def recipe_options(self) -> Mapping[str, Any]:
         default = 1.0 if self.posterior == "categorical" else 0.1

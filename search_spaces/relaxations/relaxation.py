@@ -107,6 +107,18 @@ class Growing(Protocol):
         """Take the costliest size, which is the one that is priced."""
 
 
+@runtime_checkable
+class Heir(Protocol):
+    """It takes what it wants from the weights of its parent."""
+
+    def inherit(self, parent: Mapping[str, Tensor], **how: Any) -> None:
+        """Start from the parent's state, as `Proposal.inherits` says.
+
+        Raises:
+            TrialFailed: the parent lacks something.
+        """
+
+
 @dataclass(frozen=True, kw_only=True)
 class Probe:
     """What one pass over a batch shows of every level 0..L."""
@@ -133,7 +145,8 @@ class Relaxation(Protocol):
     """A way to relax a space. Hyperparameters are keyword fields of a frozen dataclass.
 
     `recipe` and `recipe_options()` say how the supernet is trained; `supernet(space)` builds it with fresh weights
-    from torch's current generator.
+    from torch's current generator. One with an attribute `inheritable` that is true holds a chain whose weights derived
+    architectures can start from (`search_spaces.inheritance`).
 
     Raises:
         InvalidInput: from `supernet` or `check`, when the space has a shape that the method cannot relax.

@@ -16,6 +16,7 @@ from controllers.trial import Kind, Proposal
 from search_spaces import make_space
 from search_spaces.compose import answer
 from search_spaces.relaxations import make_relaxation
+from search_spaces.relaxations.relaxation import Drawing, Probed
 from tests.workers.blobs import TRAINING, blobs, job, train
 from workers.batches import Batches
 from workers.build import build_network
@@ -52,6 +53,8 @@ TRIALS = {
     "first-order supernet": (MIXED_RESNET, supernet(name="darts", order="first")),
     "second-order supernet": (MIXED_RESNET, supernet(name="darts", order="second")),
     "layer select": (RESNET, supernet(name="layer_select")),
+    "sandwich": (RESNET, supernet(name="elastic", sampling="sandwich", num_random=1, distillation=0.5)),
+    "blocks left out": (RESNET, supernet(name="elastic", drop_rate=0.5)),
 }
 
 
@@ -80,11 +83,13 @@ def recount(one):
         built.train()
         for training, validation in batches.epoch(epoch):
             for phase in recipe.phases(epoch):
+                if isinstance(built, Drawing):
+                    built.draw()
                 count(phase.kind, phase.step, training, validation)
         built.eval()
         with torch.no_grad():
             for x in torch.split(data.validation.x, BATCH_SIZE):
-                count(ChargeKind.VALIDATE, built, x)
+                count(ChargeKind.VALIDATE, built.probe if isinstance(built, Probed) else built, x)
     return counts
 
 
