@@ -6,14 +6,16 @@
   the depths up to a quantile of the posterior are computed, and their number follows the posterior.
 
 The loss is the negative bound per example, `sum_d q_d l_d + KL(q || p) / N`, and the network answers with the mixture
-`sum_d q_d p(y | x, d)`, whose logarithm `forward` returns as logits. The papers' Gaussian prior of the weights, of
-scale s, is a weight decay of `1 / (N s^2)` (exactly so with SGD), which the study's training sets.
+`sum_d q_d p(y | x, d)`, whose logarithm `forward` returns as logits. A Gaussian prior of the weights, of scale s, is
+a weight decay of `1 / (N s^2)` with SGD, and left to the study's training. (UDN multiplies that of a level by the
+probability that the network is that deep.)
 
 Differences from UDN. The depth of the space's deepest chain bounds the network. Its levels are all made at once, and a
 level is used while the truncation reaches it: one that is not in use costs nothing and, having no gradient, is left
 alone by the optimizer, with its moments and step count, as if it were made on its first use. So checkpoints have one
-shape, the seed alone decides the weights, and the price is that of all levels. The prior is cut to the space's depths,
-which adds a constant. Where the space's depths have gaps, k counts depths, not levels.
+shape, the seed alone decides the weights, and the price, that of all levels in every step, is never exceeded. The
+prior is cut to the space's depths, which adds a constant. The paper's L counts from 1: here k = L - 1 is the rank of a
+depth among those that the space allows, so that level 0, the stem, stands for the paper's first layer.
 
 Shapes: B batch, K classes, D depths, M depths in use.
 """

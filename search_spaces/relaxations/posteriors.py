@@ -101,7 +101,7 @@ class TruncatedPoisson(nn.Module):
 
     @torch.no_grad()
     def constrain(self) -> None:
-        """Keep nu positive, and let M follow it."""
+        """Keep nu positive, and let M follow it. That reads nu, for which an accelerator has to be waited for."""
         self.raw.clamp_(min=_softplus_inverse(MIN_NU))
         self.num_used = truncation(self.nu().item(), self.quantile, self.num_depths)
 
