@@ -10,6 +10,7 @@ once and remembered, and a thousand architectures cost little more than one.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ class Pricer:
         shape = self.shape
         network = build_network(proposal, self.space, seed=0)
         if isinstance(network, Bayesian):
-            network.begin(shape.num_train)
+            network.begin(shape.num_train * math.prod(shape.label_shape))
         steps = shape.steps(training.batch_size)
         recipe = make_recipe(proposal.recipe, network, proposal.recipe_options, training=training, num_steps=steps)
         train = self._batch(min(training.batch_size, shape.num_train))

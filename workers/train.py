@@ -126,7 +126,7 @@ class Trainer:
         job, proposal = self.job, self.job.proposal
         network = build_network(proposal, self.space, seed=job.seed).to(self.meter.device)
         if isinstance(network, Bayesian):
-            network.begin(len(self.data.train))
+            network.begin(self.data.train.y.numel())
         if job.parent_folder is not None and proposal.kind is not Kind.FINAL and not proposal.resumed_epochs:
             parent = flight.load_tensors(job.parent_folder / flight.WEIGHTS, self.meter.device)
             start_from(network, proposal, self.space, parent)

@@ -5,10 +5,10 @@
 - Poisson: unbounded depth networks (UDN; Nazaret & Blei, ICML 2022, arXiv 2209.10091). Every depth has a head; only
   the depths up to a quantile of the posterior are computed, and their number follows the posterior.
 
-The loss is the negative bound per example, `sum_d q_d l_d + KL(q || p) / N`, and the network answers with the mixture
-`sum_d q_d p(y | x, d)`, whose logarithm `forward` returns as logits. A Gaussian prior of the weights, of scale s, is
-a weight decay of `1 / (N s^2)` with SGD, and left to the study's training. (UDN multiplies that of a level by the
-probability that the network is that deep.)
+The loss is the negative bound per label, of which there are N: `sum_d q_d l_d + KL(q || p) / N`. The network answers
+with the mixture `sum_d q_d p(y | x, d)`, whose logarithm `forward` returns as logits. A Gaussian prior of the weights,
+of scale s, is a weight decay of `1 / (N s^2)` with SGD, and left to the study's training. (UDN multiplies that of a
+level by the probability that the network is that deep.)
 
 Differences from UDN. The depth of the space's deepest chain bounds the network. Its levels are all made at once, and a
 level is used while the truncation reaches it: one that is not in use costs nothing and, having no gradient, is left
@@ -120,12 +120,12 @@ class DepthPosteriorNetwork(nn.Module):
             self.heads.update({str(depth): space.make_head(width) for depth in depths})
         self.posterior = options.make_posterior(len(depths))
         self.register_buffer("log_prior_D", options.make_log_prior(len(depths)), persistent=False)
-        self.num_train: int | None = None
+        self.num_labels: int | None = None
         self.is_fully_grown = False
 
-    def begin(self, num_train: int) -> None:
-        """How many examples the likelihood has, against which the prior counts once."""
-        self.num_train = num_train
+    def begin(self, num_labels: int) -> None:
+        """How many labels the likelihood has, against which the prior counts once."""
+        self.num_labels = num_labels
 
     def anneal(self, progress: float) -> None:
         """Hold the posterior while it warms up."""
@@ -142,14 +142,14 @@ class DepthPosteriorNetwork(nn.Module):
         self.is_fully_grown = True
 
     def forward(self, x_B: Tensor) -> Tensor:
-        """Log probabilities `y_BK` of the mixture, which are logits of it."""
+        """Log probabilities `y_BK`, or `y_BTK`, of the mixture, which are logits of it."""
         return self._joint(self._answers(self._states(x_B))).logsumexp(dim=0)
 
     def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:
-        """The negative evidence bound per example."""
-        assert self.num_train is not None, "begin() tells how many examples there are"
+        """The negative evidence bound per label."""
+        assert self.num_labels is not None, "begin() tells how many labels there are"
         loss_M = torch.stack([criterion(y_BK, y_B).mean() for y_BK in self._answers(self._states(x_B))])
-        return self.posterior.loss(loss_M, self.log_prior_D, self.num_train)
+        return self.posterior.loss(loss_M, self.log_prior_D, self.num_labels)
 
     def probe(self, x_B: Tensor) -> Probe:
         """The levels down to the deepest in use; one that is no depth is read by the head of the next that is."""
@@ -208,5 +208,5 @@ class DepthPosteriorNetwork(nn.Module):
     def _joint(self, answers: Sequence[Tensor]) -> Tensor:
         """`log q_d + log p(y | x, d)`, `[M, B, K]`, for the answers of the depths in use."""
         log_q_M = self.posterior.log_probs()
-        log_p_MBK = torch.stack([y_BK.log_softmax(dim=1, dtype=log_q_M.dtype) for y_BK in answers])
-        return log_q_M[:, None, None] + log_p_MBK
+        log_p = [y_BK.log_softmax(dim=-1, dtype=log_q_M.dtype) for y_BK in answers]
+        return torch.stack([log_q + log_p_BK for log_q, log_p_BK in zip(log_q_M, log_p, strict=True)])

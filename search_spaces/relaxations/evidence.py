@@ -1,8 +1,8 @@
 """Bounds on the evidence of a network whose depth is a random variable, and priors of that depth.
 
 The model: draw a depth d from the prior p, and every label from the network that ends at d. Given weights, the
-evidence is `log sum_d p_d prod_n p(y_n | x_n, d)`. Everything is written per example, in nats: with l_d the mean loss
-of depth d over a batch, which estimates that over all N examples, the log-likelihood of depth d is `-N l_d`.
+evidence is `log sum_d p_d prod_n p(y_n | x_n, d)`. Everything is written per label, in nats: with l_d the mean loss of
+depth d over a batch, which estimates that over all N labels, the log-likelihood of depth d is `-N l_d`.
 
 Shapes: D depths, M the depths in use, shallowest first.
 """
@@ -19,22 +19,22 @@ Prior = Literal["uniform", "geometric", "poisson"]
 PRIORS: tuple[Prior, ...] = get_args(Prior)
 
 
-def negative_elbo(loss_M: Tensor, log_q_M: Tensor, log_prior_M: Tensor, num_train: int) -> Tensor:
+def negative_elbo(loss_M: Tensor, log_q_M: Tensor, log_prior_M: Tensor, num_labels: int) -> Tensor:
     """`sum_d q_d l_d + KL(q || p) / N`.
 
     Never below `negative_log_evidence`, and equal to it where q is the exact posterior.
     """
-    return (log_q_M.exp() * (loss_M + (log_q_M - log_prior_M) / num_train)).sum()
+    return (log_q_M.exp() * (loss_M + (log_q_M - log_prior_M) / num_labels)).sum()
 
 
-def log_joint(loss_M: Tensor, log_prior_M: Tensor, num_train: int) -> Tensor:
-    """`log p(y, d)` for every depth d, in nats for all N examples together."""
-    return log_prior_M - num_train * loss_M
+def log_joint(loss_M: Tensor, log_prior_M: Tensor, num_labels: int) -> Tensor:
+    """`log p(y, d)` for every depth d, in nats for all N labels together."""
+    return log_prior_M - num_labels * loss_M
 
 
-def negative_log_evidence(loss_M: Tensor, log_prior_M: Tensor, num_train: int) -> Tensor:
+def negative_log_evidence(loss_M: Tensor, log_prior_M: Tensor, num_labels: int) -> Tensor:
     """`-log sum_d p(y, d) / N`: the exact marginal likelihood that the bound is a bound of."""
-    return -log_joint(loss_M, log_prior_M, num_train).logsumexp(dim=0) / num_train
+    return -log_joint(loss_M, log_prior_M, num_labels).logsumexp(dim=0) / num_labels
 
 
 def log_prior(kind: Prior, mean: float, num_depths: int) -> Tensor:

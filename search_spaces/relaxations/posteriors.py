@@ -33,9 +33,9 @@ class Categorical(nn.Module):
         """Log probabilities `[M]`."""
         return self.logits_D.log_softmax(dim=0)
 
-    def loss(self, loss_M: Tensor, log_prior_D: Tensor, num_train: int) -> Tensor:
+    def loss(self, loss_M: Tensor, log_prior_D: Tensor, num_labels: int) -> Tensor:
         """The evidence bound."""
-        return negative_elbo(loss_M, self.log_probs(), log_prior_D, num_train)
+        return negative_elbo(loss_M, self.log_probs(), log_prior_D, num_labels)
 
     def constrain(self) -> None:
         """Nothing to do: the softmax is defined everywhere."""
@@ -60,10 +60,10 @@ class Exact(nn.Module):
         """Log probabilities `[M]`."""
         return self.log_q_D
 
-    def loss(self, loss_M: Tensor, log_prior_D: Tensor, num_train: int) -> Tensor:
+    def loss(self, loss_M: Tensor, log_prior_D: Tensor, num_labels: int) -> Tensor:
         """The evidence. The posterior that goes with it is kept, as in the authors' code."""
-        self.log_q_D = log_joint(loss_M.detach(), log_prior_D, num_train).log_softmax(dim=0)
-        return negative_log_evidence(loss_M, log_prior_D, num_train)
+        self.log_q_D = log_joint(loss_M.detach(), log_prior_D, num_labels).log_softmax(dim=0)
+        return negative_log_evidence(loss_M, log_prior_D, num_labels)
 
     def constrain(self) -> None:
         """Nothing to do."""
@@ -95,9 +95,9 @@ class TruncatedPoisson(nn.Module):
         k_M = torch.arange(self.num_used, dtype=self.raw.dtype, device=self.raw.device)
         return (k_M * self.nu().log() - torch.lgamma(k_M + 1)).log_softmax(dim=0)
 
-    def loss(self, loss_M: Tensor, log_prior_D: Tensor, num_train: int) -> Tensor:
+    def loss(self, loss_M: Tensor, log_prior_D: Tensor, num_labels: int) -> Tensor:
         """The evidence bound."""
-        return negative_elbo(loss_M, self.log_probs(), log_prior_D[: self.num_used], num_train)
+        return negative_elbo(loss_M, self.log_probs(), log_prior_D[: self.num_used], num_labels)
 
     @torch.no_grad()
     def constrain(self) -> None:

@@ -222,6 +222,30 @@ def test_answers_with_the_mixture_of_probabilities(posterior, heads):
     torch.testing.assert_close(network(x_B).softmax(dim=1), expected_BK)
 
 
+def test_a_text_has_a_label_at_every_position():
+    space = make_space(
+        {"family": "transformer", "depth": [0, 1], "width": 4, "heads": 1},
+        input_shape=(5,),
+        num_classes=NUM_CLASSES,
+        num_tokens=NUM_CLASSES,
+    )
+    torch.manual_seed(0)
+    network = make_relaxation({"name": "depth_posterior"}).supernet(space).double()
+    x_BT = torch.arange(20).reshape(4, 5) % NUM_CLASSES
+    y_BT = (x_BT + 1) % NUM_CLASSES
+    network.begin(y_BT.numel())
+
+    def of_examples(y_BTK, y_BT):
+        return F.cross_entropy(y_BTK.flatten(0, 1), y_BT.flatten(), reduction="none").reshape(4, 5).mean(dim=1)
+
+    answers = [chain_of(network, depth)(x_BT).softmax(dim=-1) for depth in (0, 1)]
+    torch.testing.assert_close(network(x_BT).exp(), (answers[0] + answers[1]) / 2)
+    torch.testing.assert_close(network.probe(x_BT).removals[0].exp(), answers[1])
+    likelihood = [p_BTK.gather(-1, y_BT.unsqueeze(-1)).prod().item() for p_BTK in answers]
+    loss = network.objective(x_BT, y_BT, of_examples).item()
+    assert loss == pytest.approx(-elbo([0.5, 0.5], [0.5, 0.5], likelihood) / 20, abs=1e-6)
+
+
 @BOTH_HEADS
 def test_probes_every_level_alone_and_every_mixture_without_one(heads):
     network = supernet([0, 1, 3], heads=heads)
