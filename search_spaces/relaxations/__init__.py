@@ -8,6 +8,7 @@ from typing import Any
 from search_spaces.errors import InvalidInput
 from search_spaces.registry import resolve
 from search_spaces.relaxations.darts import Darts
+from search_spaces.relaxations.depth_posterior import DepthPosterior
 from search_spaces.relaxations.elastic import Elastic
 from search_spaces.relaxations.ensemble import Ensemble
 from search_spaces.relaxations.layer_fusion import LayerFusion
@@ -19,6 +20,7 @@ __all__ = ["RELAXATIONS", "Relaxation", "Supernet", "make_relaxation"]
 
 RELAXATIONS: dict[str, type[Relaxation]] = {
     "darts": Darts,
+    "depth_posterior": DepthPosterior,
     "elastic": Elastic,
     "ensemble": Ensemble,
     "layer_fusion": LayerFusion,

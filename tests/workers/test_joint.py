@@ -31,7 +31,14 @@ def joint(network, training, **options):
     return make_recipe("joint", network, options, training=training, num_steps=20)
 
 
-@pytest.mark.parametrize(("options", "rate"), [({}, RATE), ({"architecture_learning_rate": 0.003}, 0.003)])
+@pytest.mark.parametrize(
+    ("options", "rate"),
+    [
+        ({}, RATE),
+        ({"architecture_learning_rate": 0.003}, 0.003),
+        ({"architecture_learning_rate_factor": 0.1}, RATE / 10),
+    ],
+)
 def test_one_step_of_gradient_descent(options, rate):
     network = supernet()
     before = copy.deepcopy(network)

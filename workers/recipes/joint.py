@@ -22,8 +22,8 @@ from workers.training import Training
 class Joint:
     """The standard recipe on all parameters of a supernet, projected after every step.
 
-    `architecture_learning_rate` is the peak rate of the architecture parameters; None: that of the weights. Both
-    follow the study's schedule. Weights alone for `warmup_epochs`.
+    `architecture_learning_rate` is the peak rate of the architecture parameters; None: that of the weights times
+    `architecture_learning_rate_factor`. Both follow the study's schedule. Weights alone for `warmup_epochs`.
     """
 
     def __init__(
@@ -33,16 +33,18 @@ class Joint:
         training: Training,
         num_steps: int,
         architecture_learning_rate: float | None = None,
+        architecture_learning_rate_factor: float = 1.0,
         warmup_epochs: int = 0,
     ) -> None:
         assert isinstance(network, Supernet)
         self.supernet = network
         self.warmup_epochs = warmup_epochs
+        relative_rate = architecture_learning_rate_factor * training.learning_rate
         groups: list[dict[str, Any]] = [
             {"params": weight_parameters(network)},
             {
                 "params": network.architecture_parameters(),
-                "lr": training.learning_rate if architecture_learning_rate is None else architecture_learning_rate,
+                "lr": relative_rate if architecture_learning_rate is None else architecture_learning_rate,
                 "weight_decay": 0.0,
             },
         ]
