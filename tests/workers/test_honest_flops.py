@@ -16,6 +16,7 @@ from controllers.trial import Kind, Proposal
 from search_spaces import make_space
 from search_spaces.compose import answer
 from search_spaces.relaxations import make_relaxation
+from search_spaces.relaxations.relaxation import Probed
 from tests.workers.blobs import TRAINING, blobs, job, train
 from workers.batches import Batches
 from workers.build import build_network
@@ -29,6 +30,8 @@ IMAGES = blobs(input_shape=[1, 8, 8], train_size=20, validation_size=13)
 RESNET = {"family": "resnet", "depth": [1, 2, 3], "width": 4}
 MIXED_RESNET = {**RESNET, "ops": ["basic", "separable"]}
 TRANSFORMER = {"family": "transformer", "depth": [1, 2], "width": 8, "heads": 2}
+
+TIED = {"family": "mlp", "depth": [1, 3, 4], "width": 8, "ops": ["residual"], "tied": True}
 
 
 def supernet(**options):
@@ -51,7 +54,10 @@ TRIALS = {
     "transformer": (TRANSFORMER, network(TRANSFORMER, depth=2)),
     "first-order supernet": (MIXED_RESNET, supernet(name="darts", order="first")),
     "second-order supernet": (MIXED_RESNET, supernet(name="darts", order="second")),
+    "halting, ponder": (RESNET, supernet(name="halting")),
+    "halting, act": (TIED, supernet(name="halting", rule="act")),
     "layer select": (RESNET, supernet(name="layer_select")),
+    "tied": (TIED, network(TIED, depth=3)),
 }
 
 
@@ -84,7 +90,7 @@ def recount(one):
         built.eval()
         with torch.no_grad():
             for x in torch.split(data.validation.x, BATCH_SIZE):
-                count(ChargeKind.VALIDATE, built, x)
+                count(ChargeKind.VALIDATE, built.probe if isinstance(built, Probed) else built, x)
     return counts
 
 
