@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from controllers.seeds import derive_seed
-from controllers.trial import Kind, Proposal
+from controllers.trial import Proposal
 from search_spaces.chain import Chain, Repeated
 from search_spaces.chain_space import ChainSpace
 from search_spaces.errors import TrialFailed
@@ -24,7 +24,7 @@ def build_network(proposal: Proposal, space: SearchSpace, *, seed: int) -> nn.Mo
     Seeds torch's current generator: fork it first where that matters.
     """
     torch.manual_seed(derive_seed(seed, "init"))
-    if proposal.kind is Kind.RELAXATION:
+    if proposal.relaxation:
         return make_relaxation(proposal.relaxation).supernet(space)
     assert proposal.architecture is not None
     return space.build(proposal.architecture)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from controllers.cost import Cost
-from controllers.trial import Kind, Proposal
+from controllers.trial import Proposal
 from search_spaces.architecture import canonical_json
 from search_spaces.chain_space import ChainSpace
 from search_spaces.errors import TrialFailed
@@ -76,7 +76,7 @@ class Pricer:
 
     def _epoch_flops(self, proposal: Proposal, training: Training) -> int:
         space = self.space
-        is_plain = proposal.kind is not Kind.RELAXATION and proposal.recipe == "standard"
+        is_plain = not proposal.relaxation and proposal.recipe == "standard"
         if is_plain and isinstance(space, ChainSpace) and type(space).build is ChainSpace.build:
             return self._sum_over_parts(proposal, space, training)
         key = (_network(proposal), training)

@@ -32,11 +32,11 @@ def chain_space(space: SearchSpace, *, method: str) -> ChainSpace:
     return space
 
 
-def depth_space(space: SearchSpace, *, method: str, min_depth: int) -> ChainSpace:
-    """`space`, known to be a chain space that leaves open one thing: how many blocks its single stage has.
+def chain_of_depths(space: SearchSpace, *, method: str) -> tuple[ChainSpace, tuple[int, ...]]:
+    """`space`, known to be a chain space with one stage and nothing but the depth to choose, and its depths.
 
     Raises:
-        InvalidInput: it leaves more open, or less than two depths of at least `min_depth`.
+        InvalidInput: it has several stages, another choice, or a single depth.
     """
     chain = chain_space(space, method=method)
     if len(chain.all_stages()) > 1:
@@ -44,12 +44,13 @@ def depth_space(space: SearchSpace, *, method: str, min_depth: int) -> ChainSpac
     if len(chain.all_ops()) > 1:
         raise InvalidInput(f"{method} learns depth only: space.ops must be one, got {list(chain.all_ops())}")
     if len(chain.block_width) > 1:
-        widths = list(chain.block_width)
-        raise InvalidInput(f"{method} learns depth only: space.block_width must be a single width, got {widths}")
-    depths = [depth for depth in chain.all_stages()[0].depth if depth >= min_depth]
+        raise InvalidInput(
+            f"{method} learns depth only: space.block_width must be a single width, got {list(chain.block_width)}"
+        )
+    depths = chain.all_stages()[0].depth
     if len(depths) < 2:
-        raise InvalidInput(f"{method} needs two depths of at least {min_depth} to choose from, got {depths}")
-    return chain
+        raise InvalidInput(f"{method} needs two depths to choose from, got {list(depths)}")
+    return chain, depths
 
 
 def prefixes(space: ChainSpace) -> tuple[str, ...]:
@@ -73,11 +74,6 @@ def max_depths(space: ChainSpace) -> tuple[int, ...]:
 def deepest(space: ChainSpace) -> Architecture:
     """The deepest chain, its other decisions on their first options."""
     return answer(space, with_depths(space, max_depths(space)), partial=True)
-
-
-def chains_of_depths(space: ChainSpace, depths: Iterable[int]) -> tuple[Architecture, ...]:
-    """For a space of one stage with nothing else to choose: its chains of these depths."""
-    return tuple(answer(space, with_depths(space, (depth,))) for depth in depths)
 
 
 def weighted_sum(weights: Tensor, terms: Iterable[Tensor]) -> Tensor:

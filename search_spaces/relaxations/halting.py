@@ -26,8 +26,10 @@ from torch import Tensor, nn
 from search_spaces.architecture import Architecture
 from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
+from search_spaces.compose import answer
+from search_spaces.errors import InvalidInput
 from search_spaces.relaxations.act import Act, act
-from search_spaces.relaxations.chains import chains_of_depths, deepest, depth_space, weighted_sum
+from search_spaces.relaxations.chains import chain_of_depths, deepest, weighted_sum, with_depths
 from search_spaces.relaxations.ponder import divergence, log_geometric, log_mixture, log_stops
 from search_spaces.relaxations.relaxation import Criterion, Probe, Readings
 from search_spaces.space import SearchSpace
@@ -50,15 +52,19 @@ class Halting:
     """ACT: how far below one the halting units may sum up to where an input stops."""
 
     recipe = "joint"
+    inheritable = True
 
     def recipe_options(self) -> Mapping[str, Any]:
         return {}
 
     def check(self, space: SearchSpace) -> None:
-        depth_space(space, method="halting", min_depth=1)
+        depths = _depths(chain_of_depths(space, method="halting")[0])
+        if len(depths) < 2:
+            raise InvalidInput(f"halting needs two depths of at least 1 to choose from, got {list(depths)}")
 
     def supernet(self, space: SearchSpace) -> nn.Module:
-        chain = depth_space(space, method="halting", min_depth=1)
+        self.check(space)
+        chain, _ = chain_of_depths(space, method="halting")
         return PonderNetwork(chain, self) if self.rule == "ponder" else ActNetwork(chain, self)
 
 
@@ -112,8 +118,8 @@ class HaltingNetwork(nn.Module):
     def derive(self, readings: Readings) -> tuple[Architecture, ...]:
         """The allowed depths, nearest to the mean depth first (ties: shallow)."""
         mean = self.mean_depth()
-        depths = (depth for depth in self.space.all_stages()[0].depth if depth >= 1)
-        return chains_of_depths(self.space, sorted(depths, key=lambda depth: (abs(depth - mean), depth)))
+        ranked = sorted(_depths(self.space), key=lambda depth: (abs(depth - mean), depth))
+        return tuple(answer(self.space, with_depths(self.space, (depth,))) for depth in ranked)
 
 
 class PonderNetwork(HaltingNetwork):
@@ -199,6 +205,11 @@ class ActNetwork(HaltingNetwork):
         weights_LB = weights_BL.T.reshape(len(levels), -1, *ones)
         y_BK: Tensor = self.chain.head(weighted_sum(weights_LB, levels))
         return y_BK
+
+
+def _depths(space: ChainSpace) -> tuple[int, ...]:
+    """The depths of the space at which an input can stop."""
+    return tuple(depth for depth in space.all_stages()[0].depth if depth >= 1)
 
 
 def _at_once(head: nn.Module, states: Sequence[Tensor]) -> Tensor:

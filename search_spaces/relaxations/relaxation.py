@@ -125,7 +125,8 @@ class Relaxation(Protocol):
     """A way to relax a space. Hyperparameters are keyword fields of a frozen dataclass.
 
     `recipe` and `recipe_options()` say how the supernet is trained; `supernet(space)` builds it with fresh weights
-    from torch's current generator.
+    from torch's current generator. One with an attribute `inheritable` that is true holds a chain whose weights derived
+    architectures can start from (`search_spaces.inheritance`).
 
     Raises:
         InvalidInput: from `supernet` or `check`, when the space has a shape that the method cannot relax.

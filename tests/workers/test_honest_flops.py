@@ -16,7 +16,7 @@ from controllers.trial import Kind, Proposal
 from search_spaces import make_space
 from search_spaces.compose import answer
 from search_spaces.relaxations import make_relaxation
-from search_spaces.relaxations.relaxation import Probed
+from search_spaces.relaxations.relaxation import Drawing, Probed
 from tests.workers.blobs import TRAINING, blobs, job, train
 from workers.batches import Batches
 from workers.build import build_network
@@ -57,6 +57,8 @@ TRIALS = {
     "halting, ponder": (RESNET, supernet(name="halting")),
     "halting, act": (TIED, supernet(name="halting", rule="act")),
     "layer select": (RESNET, supernet(name="layer_select")),
+    "sandwich": (RESNET, supernet(name="elastic", sampling="sandwich", num_random=1, distillation=0.5)),
+    "blocks left out": (RESNET, supernet(name="elastic", drop_rate=0.5)),
     "tied": (TIED, network(TIED, depth=3)),
 }
 
@@ -86,6 +88,8 @@ def recount(one):
         built.train()
         for training, validation in batches.epoch(epoch):
             for phase in recipe.phases(epoch):
+                if isinstance(built, Drawing):
+                    built.draw()
                 count(phase.kind, phase.step, training, validation)
         built.eval()
         with torch.no_grad():

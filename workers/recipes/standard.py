@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,8 @@ class Standard:
     """Minimises a loss on training batches.
 
     `parameters`, in torch's form, are what it trains, by default all; `loss` is by default the network's own objective
-    if it has one, else cross-entropy.
+    if it has one, else cross-entropy; `schedule`, by default the study's, is for trainings that are parts of a longer
+    one.
     """
 
     def __init__(
@@ -35,7 +37,9 @@ class Standard:
         num_steps: int,
         parameters: ParamsT | None = None,
         loss: Loss | None = None,
+        schedule: Literal["one_cycle", "cosine", "constant"] | None = None,
     ) -> None:
+        training = training if schedule is None else replace(training, schedule=schedule)
         self.network = network
         self.training = training
         self.loss = training_loss if loss is None else loss
