@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from controllers.adanet import AdaNet
 from controllers.asha import Asha
 from controllers.autogrow import AutoGrow
 from controllers.controller import Controller
@@ -27,6 +28,7 @@ from search_spaces.space import SearchSpace
 from search_spaces.values import read
 
 CONTROLLERS: dict[str, type[Controller]] = {
+    "adanet": AdaNet,
     "asha": Asha,
     "autogrow": AutoGrow,
     "brute_force": BruteForce,

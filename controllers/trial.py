@@ -65,8 +65,8 @@ class Proposal:
     parent: int | None = None
     """Number of the trial of the same run whose weights this one starts from."""
     inherits: Mapping[str, Any] = field(default_factory=dict)
-    """How the weights of `parent` become those of another network: the fields of an `Inheritance`. Empty: it is the
-    same network."""
+    """How the weights of `parent` become those of another network: the fields of an `Inheritance`, or what an `Heir`
+    needs to know. Empty: it is the same network."""
     keep: bool = False
     """Whether the weights are kept while the run searches, because later trials may inherit them."""
     resumed_epochs: int = 0

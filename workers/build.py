@@ -14,6 +14,7 @@ from search_spaces.chain_space import ChainSpace
 from search_spaces.errors import TrialFailed
 from search_spaces.inheritance import Inheritance, inherit
 from search_spaces.relaxations import make_relaxation
+from search_spaces.relaxations.relaxation import Heir
 from search_spaces.space import SearchSpace
 from search_spaces.values import load
 
@@ -38,6 +39,9 @@ def start_from(network: nn.Module, proposal: Proposal, space: SearchSpace, paren
     """
     if not proposal.inherits:
         network.load_state_dict(parent)
+        return
+    if isinstance(network, Heir):
+        network.inherit(parent, **proposal.inherits)
         return
     inheritance = load(Inheritance, proposal.inherits)
     network.load_state_dict(inherit(network.state_dict(), parent, inheritance))

@@ -9,6 +9,7 @@ from search_spaces.errors import InvalidInput
 from search_spaces.registry import resolve
 from search_spaces.relaxations.darts import Darts
 from search_spaces.relaxations.elastic import Elastic
+from search_spaces.relaxations.ensemble import Ensemble
 from search_spaces.relaxations.halting import Halting
 from search_spaces.relaxations.layer_select import LayerSelect
 from search_spaces.relaxations.relaxation import Relaxation, Supernet
@@ -19,6 +20,7 @@ __all__ = ["RELAXATIONS", "Relaxation", "Supernet", "make_relaxation"]
 RELAXATIONS: dict[str, type[Relaxation]] = {
     "darts": Darts,
     "elastic": Elastic,
+    "ensemble": Ensemble,
     "halting": Halting,
     "layer_select": LayerSelect,
 }

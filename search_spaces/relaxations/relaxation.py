@@ -99,6 +99,18 @@ class Growing(Protocol):
         """Take the costliest size, which is the one that is priced."""
 
 
+@runtime_checkable
+class Heir(Protocol):
+    """It takes what it wants from the weights of its parent."""
+
+    def inherit(self, parent: Mapping[str, Tensor], **how: Any) -> None:
+        """Start from the parent's state, as `Proposal.inherits` says.
+
+        Raises:
+            TrialFailed: the parent lacks something.
+        """
+
+
 @dataclass(frozen=True, kw_only=True)
 class Probe:
     """What one pass over a batch shows of every level 0..L."""

@@ -25,6 +25,7 @@ FILE = {
     "resources": {"workers": 1},
 }
 METHODS = {
+    "adanet": {},
     "autogrow": {"patience": 4},
     "net2deeper": {"min_gain": 0},
     "stacking": {},
