@@ -20,14 +20,14 @@ class Act:
     """When inputs stop, and what their steps weigh."""
 
     weights_BL: Tensor
-    """The p_n of equation 6, which sum to one."""
+    """The p_n: h_n before step N, the remainder at N, then 0. They sum to one."""
     stops_BL: Tensor
-    """1 at step N (equation 4), else 0; without a gradient."""
+    """1 at step N, else 0; without a gradient."""
     remainder_B: Tensor
-    """R (equation 5)."""
+    """R."""
 
     def time(self) -> Tensor:
-        """`N + R`, `[B]`: the ponder cost of equation 9."""
+        """`N + R`, `[B]`: the ponder cost."""
         step_L = torch.arange(1, self.stops_BL.shape[1] + 1, device=self.stops_BL.device)
         return (self.stops_BL * step_L).sum(dim=1) + self.remainder_B
 

@@ -47,7 +47,7 @@ class Halting:
     lambda_p: float = Field(default=0.2, gt=0, lt=1)
     """PonderNet: parameter of the geometric prior; its mean, before it is truncated, is 1 / lambda_p levels."""
     tau: float = Field(default=0.001, ge=0)
-    """ACT: what one level costs, in nats. Graves tried 0.0001 to 0.1, and results depend on it."""
+    """ACT: what one level costs, in nats. Results depend on it."""
     epsilon: float = Field(default=0.01, gt=0, lt=1)
     """ACT: how far below one the halting units may sum up to where an input stops."""
 
@@ -135,7 +135,7 @@ class PonderNetwork(HaltingNetwork):
         return log_mixture(log_stops(self.halting_logits(levels)), _at_once(self.chain.head, levels))
 
     def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:
-        """`sum_n p_n loss_n + beta KL(p || p_G)`, the mean over the batch (equation 4)."""
+        """`sum_n p_n loss_n + beta KL(p || p_G)`, the mean over the batch."""
         levels = self.chain.hidden_states(x_B)[1:]
         log_p_BL = log_stops(self.halting_logits(levels))
         y_LBK = _at_once(self.chain.head, levels)
@@ -166,7 +166,7 @@ class ActNetwork(HaltingNetwork):
         return self._read(self.stops(levels).weights_BL, levels)
 
     def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:
-        """`loss + tau (N + R)`, the mean over the batch (equations 9 and 10)."""
+        """`loss + tau (N + R)`, the mean over the batch."""
         levels = self.chain.hidden_states(x_B)[1:]
         stops = self.stops(levels)
         loss_B = criterion(self._read(stops.weights_BL, levels), y_B)

@@ -1,7 +1,7 @@
 """PonderNet (Banino, Balaguer & Blundell, 2021, arXiv 2107.05407): a distribution over the number of steps.
 
 After step n a network stops with probability `lambda_n`, if it has not stopped before. The last step, L, is where it
-stops for certain. All products are sums of logarithms, so that no probability is ever exactly 0.
+stops for certain. All products are sums of logarithms, none of which is infinite.
 Shapes: B batch, L steps, M = L - 1 steps after which there is a choice, K classes.
 """
 
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 
 def log_stops(logits_BM: Tensor) -> Tensor:
-    """`log p_n`, `[B, L]`, with `p_n = lambda_n prod_{j<n} (1 - lambda_j)` (equation 2) and what is left for p_L.
+    """`log p_n`, `[B, L]`, with `p_n = lambda_n prod_{j<n} (1 - lambda_j)` and what is left for p_L.
 
     `logits_BM` are those of lambda_1..lambda_{L-1}.
     """
