@@ -40,9 +40,9 @@ from workers.training import Training
 SPACE = {
     "family": "mlp",
     "depth": {"min": 1, "max": 8},
-    "width": 24,
+    "width": 32,
     "ops": ["residual"],
-    "block_width": 12,
+    "block_width": 16,
     "tied": True,
 }
 """Small blocks: one application of a wide one solves all of these lengths."""
@@ -50,7 +50,7 @@ RULES: dict[str, dict[str, Any]] = {
     "ponder": {"name": "halting", "rule": "ponder", "beta": 0.05, "lambda_p": 0.6},
     "act": {"name": "halting", "rule": "act", "tau": 0.02},
 }
-TRAINING = Training(epochs=48, batch_size=128, learning_rate=0.005, clip_norm=1.0)
+TRAINING = Training(epochs=72, batch_size=128, learning_rate=0.005, clip_norm=1.0)
 
 
 def measure(length: int, rule: str, seed: int) -> dict[str, Any]:
