@@ -45,6 +45,8 @@ class DataShape:
     input_shape: tuple[int, ...]
     num_train: int
     num_validation: int
+    label_shape: tuple[int, ...] = ()
+    """Of one input; empty for a single label."""
 
     def steps(self, batch_size: int) -> int:
         """Training steps per epoch, as `workers.batches` makes them."""
@@ -104,7 +106,8 @@ class Pricer:
         return steps * step_flops + sum(forward[size] for size in sizes)
 
     def _batch(self, size: int) -> Split:
-        return Split(x=torch.zeros(size, *self.shape.input_shape), y=torch.zeros(size, dtype=torch.int64))
+        x, y = torch.zeros(size, *self.shape.input_shape), torch.zeros(size, *self.shape.label_shape, dtype=torch.int64)
+        return Split(x=x, y=y)
 
     def _sum_over_parts(self, proposal: Proposal, space: ChainSpace, training: Training) -> int:
         assert proposal.architecture is not None

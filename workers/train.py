@@ -78,7 +78,12 @@ class Trainer:
         self.meter = meter
         self.report = report
         self.data = resident_data(canonical_json(job.task), meter.device)
-        self.space = make_space(job.space, input_shape=self.data.input_shape, num_classes=self.data.num_classes)
+        self.space = make_space(
+            job.space,
+            input_shape=self.data.input_shape,
+            num_classes=self.data.num_classes,
+            num_tokens=self.data.num_tokens,
+        )
         self.batches = Batches(self.data, batch_size=job.training.batch_size, seed=job.seed)
         self.network = self._build()
         self.recipe: Recipe = make_recipe(

@@ -180,10 +180,10 @@ class ElasticNetwork(nn.Module):
 
 
 def distillation(student_BK: Tensor, teacher_BK: Tensor, temperature: float) -> Tensor:
-    """`T^2 KL(teacher || student)` of answers softened by T, the mean over examples (Hinton et al., 2015)."""
+    """`T^2 KL(teacher || student)` of answers softened by T, the mean over all labels (Hinton et al., 2015)."""
     return temperature**2 * F.kl_div(
-        (student_BK / temperature).log_softmax(dim=1),
-        (teacher_BK / temperature).log_softmax(dim=1),
+        (student_BK / temperature).flatten(0, -2).log_softmax(dim=-1),
+        (teacher_BK / temperature).flatten(0, -2).log_softmax(dim=-1),
         reduction="batchmean",
         log_target=True,
     )

@@ -58,7 +58,10 @@ class Halting:
         return {}
 
     def check(self, space: SearchSpace) -> None:
-        depths = _depths(chain_of_depths(space, method="halting")[0])
+        chain, _ = chain_of_depths(space, method="halting")
+        if getattr(chain, "num_tokens", 0):
+            raise InvalidInput("halting reads the depth off a whole input: a language model would see what comes next")
+        depths = _depths(chain)
         if len(depths) < 2:
             raise InvalidInput(f"halting needs two depths of at least 1 to choose from, got {list(depths)}")
 

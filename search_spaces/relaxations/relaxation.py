@@ -12,7 +12,7 @@ from search_spaces.architecture import Architecture
 from search_spaces.space import SearchSpace
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
-"""From logits `y_BK` and labels `[B]` to the loss of every example, `[B]`."""
+"""From logits `y_BK` and labels `[B]`, or `y_BTK` and `[B, T]`, to the (mean) loss of every example, `[B]`."""
 
 SCALED_WEIGHT = "scaled_weight"
 """Reading: the size of a level's weight times the root mean square of its hidden state on validation data."""

@@ -123,3 +123,9 @@ def test_depths_that_cannot_be_trained(options, message):
 def test_only_depth_is_elastic():
     with pytest.raises(InvalidInput, match=r"elastic learns depth only: space.ops must be one"):
         elastic(scaling(depth=[1, 2], ops=["double", "triple"]))
+
+
+def test_answers_at_every_position_are_distilled_alike():
+    student_BTK, teacher_BTK = torch.randn(4, 3, 5), torch.randn(4, 3, 5)
+    positions = [distillation(student_BTK[:, t], teacher_BTK[:, t], 2.0) for t in range(3)]
+    torch.testing.assert_close(distillation(student_BTK, teacher_BTK, 2.0), torch.stack(positions).mean())

@@ -257,6 +257,13 @@ def test_refuses_options_out_of_range(fields, field):
     assert caught.value.field == field
 
 
+def test_refuses_texts_whose_ends_would_tell_their_beginnings():
+    options = {"family": "transformer", "depth": [1, 2], "width": 8, "heads": 2}
+    space = make_space(options, input_shape=(5,), num_classes=7, num_tokens=7)
+    with pytest.raises(InvalidInput, match="a language model would see what comes next"):
+        make_relaxation({"name": "halting"}).check(space)
+
+
 def test_refuses_spaces_with_more_or_less_than_a_depth():
     relaxation = make_relaxation({"name": "halting"})
     with pytest.raises(InvalidInput, match=r"halting needs two depths of at least 1 to choose from, got \[3\]"):

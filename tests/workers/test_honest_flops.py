@@ -26,6 +26,7 @@ from workers.tasks import make_task
 
 EPOCHS = 2
 IMAGES = blobs(input_shape=[1, 8, 8], train_size=20, validation_size=13)
+TEXT = blobs(input_shape=[5], num_classes=6, num_tokens=6, train_size=20, validation_size=13)
 
 RESNET = {"family": "resnet", "depth": [1, 2, 3], "width": 4}
 MIXED_RESNET = {**RESNET, "ops": ["basic", "separable"]}
@@ -57,6 +58,10 @@ TRIALS = {
     "halting, ponder": (RESNET, supernet(name="halting")),
     "halting, act": (TIED, supernet(name="halting", rule="act")),
     "layer select": (RESNET, supernet(name="layer_select")),
+    "language model": (TRANSFORMER, network(TRANSFORMER, depth=2)),
+    "layer select of a language model": (TRANSFORMER, supernet(name="layer_select")),
+    "first-order supernet of a language model": (TRANSFORMER, supernet(name="darts", order="first")),
+    "elastic language model": (TRANSFORMER, supernet(name="elastic", distillation=0.5)),
     "sandwich": (RESNET, supernet(name="elastic", sampling="sandwich", num_random=1, distillation=0.5)),
     "blocks left out": (RESNET, supernet(name="elastic", drop_rate=0.5)),
     "tied": (TIED, network(TIED, depth=3)),
@@ -66,7 +71,9 @@ TRIALS = {
 def recount(one):
     """FLOPs by kind of charge, every step counted by torch alone."""
     data = make_task(one.task).load()
-    space = make_space(one.space, input_shape=data.input_shape, num_classes=data.num_classes)
+    space = make_space(
+        one.space, input_shape=data.input_shape, num_classes=data.num_classes, num_tokens=data.num_tokens
+    )
     built = build_network(one.proposal, space, seed=one.seed)
     batches = Batches(data, batch_size=one.training.batch_size, seed=one.seed)
     recipe = make_recipe(
@@ -101,7 +108,8 @@ def recount(one):
 @pytest.mark.parametrize("name", TRIALS)
 def test_the_ledger_charges_what_torch_counts(name):
     space, proposal = TRIALS[name]
-    one = job(space=space, proposal=proposal, task=IMAGES, training=replace(TRAINING, batch_size=6), epochs=EPOCHS)
+    task = TEXT if "language" in name else IMAGES
+    one = job(space=space, proposal=proposal, task=task, training=replace(TRAINING, batch_size=6), epochs=EPOCHS)
     outcome = train(one)
     counts = recount(one)
     assert {charge.kind: charge.cost.flops for charge in outcome.charges} == counts
