@@ -92,8 +92,15 @@ def supernet(options):
     )
 
 
-@pytest.mark.parametrize("family", CHAINS)
-@pytest.mark.parametrize("method", RELAXED)
+PAIRS = [
+    (method, family)
+    for method, options in RELAXED.items()
+    for family in CHAINS
+    if (options["name"], family) != ("halting", "transformer_text")  # which it refuses
+]
+
+
+@pytest.mark.parametrize(("method", "family"), PAIRS)
 def test_the_price_of_a_supernet_is_what_is_counted(family, method):
     example = CHAINS[family]
     if family == "cell" and RELAXED[method]["name"] != "darts":  # which alone learns more than a depth
