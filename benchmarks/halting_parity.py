@@ -8,10 +8,10 @@ the greatest: the mean halting step and the accuracy on training vectors, which 
 learned; the same on held-out vectors, of which short parities are too few to learn the rule from; and the mean step by
 number of elements. What is in the output file is not measured again, so that a run that was stopped goes on.
 
-The known result is PonderNet's (Banino et al., 2021, section 3.1): harder parities take more steps. It needs two things.
-A prior that makes steps dear: with lambda_p 0.2 and beta 0.01 a step costs 0.002 nats, and then short vectors halt later
-than long ones, since they are learned first, at a late step, and nothing moves them. And a parity that is learned: as
-long as a network guesses what is hard, it stops there at once.
+The known result is PonderNet's (Banino et al., 2021, section 3.1): harder parities take more steps. It needs a prior
+that makes steps dear: with lambda_p 0.2 and beta 0.01 a step costs 0.002 nats, and then short vectors halt later than
+long ones, since they are learned first, at a late step, and nothing moves them. And it needs a parity that is learned:
+as long as a network guesses what is hard, it stops there at once.
 """
 
 from __future__ import annotations
