@@ -25,18 +25,9 @@ from torch import nn
 from search_spaces.architecture import Architecture
 from search_spaces.chain import Chain, Repeated
 from search_spaces.errors import InvalidInput
-from search_spaces.options import Options
+from search_spaces.options import AnyOptions, Options
 from search_spaces.space import Choose
 from search_spaces.values import CONFIG
-
-
-def _options_if_any(value: object) -> tuple[int, ...]:
-    """`_options`, or the default that there are none, which a copy of a space is given like any other value."""
-    return () if value == () else _options(value)
-
-
-AnyOptions = Annotated[tuple[int, ...], BeforeValidator(_options_if_any)]
-"""`Options`, or none."""
 
 
 @validated(frozen=True, kw_only=True, config=CONFIG)
