@@ -75,6 +75,8 @@ CHAINS = {
 RELAXED = {
     "first order": {"name": "darts", "order": "first"},
     "second order": {"name": "darts", "order": "second"},
+    "halting, ponder": {"name": "halting"},
+    "halting, act": {"name": "halting", "rule": "act"},
     "layer fusion": {"name": "layer_fusion"},
     "layer fusion, sparse": {
         "name": "layer_fusion",
@@ -104,11 +106,18 @@ def supernet(options):
     )
 
 
-@pytest.mark.parametrize("family", CHAINS)
-@pytest.mark.parametrize("method", RELAXED)
+PAIRS = [
+    (method, family)
+    for method, options in RELAXED.items()
+    for family in CHAINS
+    if (options["name"], family) != ("halting", "transformer_text")  # which it refuses
+]
+
+
+@pytest.mark.parametrize(("method", "family"), PAIRS)
 def test_the_price_of_a_supernet_is_what_is_counted(family, method):
     example = CHAINS[family]
-    if family == "cell" and method.startswith("layer"):
+    if family == "cell" and RELAXED[method]["name"] != "darts":  # which alone learns more than a depth
         example = chain("cell", depth=[1, 2], ops=["nor_conv_1x1"])
     proposal = supernet(RELAXED[method])
     prices = pricer(make_example(example), example["input_shape"])
