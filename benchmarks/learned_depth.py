@@ -40,16 +40,59 @@ GRIDS: dict[str, dict[str, Any]] = {
 FIXED: dict[str, dict[str, Any]] = {
     f"fixed-{depth}": {"method": "fixed", "architecture": {"depth": depth}} for depth in DEPTHS
 }
+ON_FROM_THE_SUPERNET = {"search_share": 0.1, "derived_start": "supernet", "derive_top": 1}
+"""A tenth of the budget for learning the depth; then the chosen prefix goes on with its weights, first for as long as
+an ordinary trial, then with all that is left."""
+
 LEARNED: dict[str, dict[str, Any]] = {
+    "elastic": {"method": "elastic", **ON_FROM_THE_SUPERNET},
+    "elastic-scratch": {"method": "elastic", "search_share": 0.1},
+    "elastic-sandwich": {
+        "method": "elastic",
+        "sampling": "sandwich",
+        "distillation": 0.5,
+        **ON_FROM_THE_SUPERNET,
+    },
+    "stochastic-depth": {
+        "method": "elastic",
+        "sampling": "sandwich",
+        "heads": "shared",
+        "drop_rate": 0.5,
+        **ON_FROM_THE_SUPERNET,
+    },
     "layer-select": {"method": "layer_select"},
+    "layer-select-curriculum": {
+        "method": "layer_select",
+        "movement": "shallow_to_deep",
+        **ON_FROM_THE_SUPERNET,
+    },
+    "layer-select-remedied": {
+        "method": "layer_select",
+        "normalized": True,
+        "initial_curvature": 0.05,
+        "k_learning_rate": 0.1,
+        "auxiliary_weight": 1.0,
+        "flop_penalty": 0.1,
+        **ON_FROM_THE_SUPERNET,
+    },
+    "layer-fusion": {"method": "layer_fusion", **ON_FROM_THE_SUPERNET},
+    "layer-fusion-sparse": {"method": "layer_fusion", "mix": "sparsemax", **ON_FROM_THE_SUPERNET},
+    "depth-posterior": {"method": "depth_posterior", **ON_FROM_THE_SUPERNET},
+    "depth-posterior-poisson": {
+        "method": "depth_posterior",
+        "posterior": "poisson",
+        **ON_FROM_THE_SUPERNET,
+    },
+    "depth-posterior-mixture": {"method": "depth_posterior", "deliver": "supernet"},
+    "halting": {"method": "halting", **ON_FROM_THE_SUPERNET},
     "darts": {"method": "darts"},
-    "elastic": {"method": "elastic"},
-    "elastic-prefix": {"method": "elastic", "derived_start": "supernet", "derived_epochs": "all"},
     "autogrow": {"method": "autogrow"},
     "net2deeper": {"method": "net2deeper"},
     "stacking": {"method": "stacking"},
     "adanet": {"method": "adanet"},
 }
+CLAIM = "elastic"
+"""The one method, with one set of hyperparameters, for which the claim is tested. Chosen on the tuning tasks."""
 METHODS = {**GRIDS, **FIXED, **LEARNED}
 
 

@@ -55,6 +55,9 @@ class LayerSelect:
     num_starts: int = Field(default=1, ge=1)
     """Equal parts of the training, at the start of which k is set anew, spread evenly over the half-way points, shallow
     first; the window is annealed anew. Where the parts have ended is ranked by the loss of these levels."""
+    movement: Literal["learned", "shallow_to_deep"] = "learned"
+    """How k moves: by its gradient, or, as its author first used it, set between epochs, from 1 to the deepest level;
+    depths are then ranked by their loss."""
     k_learning_rate: float | None = Field(default=None, gt=0)
     """Of the selector; none: that of the weights."""
     level: Literal["train", "validation"] = "train"
@@ -96,6 +99,8 @@ class LayerSelect:
         if self.num_starts >= num_levels:
             message = f"must be less than the largest depth {num_levels}, got {self.num_starts}"
             raise InvalidInput(message, field="num_starts")
+        if self.movement != "learned" and (self.initial_k is not None or self.num_starts > 1):
+            raise InvalidInput("is set between epochs: leave initial_k and num_starts out", field="movement")
         if self.num_starts > 1 and self.initial_k is not None:
             raise InvalidInput("give either initial_k or several num_starts", field="initial_k")
 
@@ -119,6 +124,7 @@ class LayerSelectNetwork(nn.Module):
             normalized=options.normalized,
             initial_k=options.initial_k,
             num_starts=options.num_starts,
+            is_learned=options.movement == "learned",
         )
         if options.flop_penalty:
             self.flops_L = nn.Buffer(_relative_flops(self.chain, space.input_shape))
@@ -164,8 +170,8 @@ class LayerSelectNetwork(nn.Module):
         )
 
     def architecture_parameters(self) -> list[nn.Parameter]:
-        """The scalar k."""
-        return [self.selector.k]
+        """The scalar k, if it is learned."""
+        return [self.selector.k] if self.selector.is_learned else []
 
     def constrain(self) -> None:
         """Clip k to [1, L]."""
@@ -183,7 +189,11 @@ class LayerSelectNetwork(nn.Module):
         """The allowed depths, nearest to k first (ties: shallow): by weight where there is one, by distance beyond.
 
         After several parts, the depths nearest to their ends come before the others, that of the least loss first.
+        Where k was set, the loss alone decides.
         """
+        if not self.selector.is_learned:
+            losses = readings[LEVEL_LOSS]
+            return architectures_of(self.space, sorted(_depths(self.space), key=lambda depth: (losses[depth], depth)))
         ends = self.selector.ends()
         depths = sorted(_depths(self.space), key=lambda depth: (min(abs(depth - end) for end in ends), depth))
         found = {min(depths, key=lambda depth: (abs(depth - end), depth)) for end in ends}

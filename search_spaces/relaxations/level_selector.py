@@ -27,6 +27,7 @@ class LevelSelector(nn.Module):
         normalized: bool,
         initial_k: float | None,
         num_starts: int,
+        is_learned: bool,
     ) -> None:
         super().__init__()
         self.num_levels = num_levels
@@ -34,7 +35,8 @@ class LevelSelector(nn.Module):
         self.initial_curvature = initial_curvature
         self.normalized = normalized
         self.starts = start_points(num_levels, num_starts) if initial_k is None else [initial_k]
-        self.k = nn.Parameter(torch.tensor(float(self.starts[0])))
+        self.is_learned = is_learned
+        self.k = nn.Parameter(torch.tensor(float(self.starts[0]) if is_learned else 1.0), requires_grad=is_learned)
         self.curvature = curvature if initial_curvature is None else initial_curvature
         self.part = nn.Buffer(torch.tensor(0))
         self.ends_S = nn.Buffer(torch.full((len(self.starts),), UNREACHED))
@@ -53,10 +55,13 @@ class LevelSelector(nn.Module):
 
     @torch.no_grad()
     def anneal(self, progress: float) -> None:
-        """Start the next part when its time has come, and narrow the window.
+        """Start the next part when its time has come, and narrow the window; or set k, if it is not learned.
 
         An optimizer keeps what it remembers of k, so that the first steps of a part are those of a rolling ball.
         """
+        if not self.is_learned:
+            self.k.fill_(1 + int(progress * self.num_levels))
+            return
         position = progress * len(self.starts)
         part = int(position)
         if part > self.part.item():

@@ -317,3 +317,19 @@ def test_recipes():
     bilevel = make_relaxation({"name": "layer_select", "level": "validation"})
     assert bilevel.recipe == "bilevel"
     assert bilevel.recipe_options()["architecture_weight_decay"] == 0
+
+
+def test_k_set_between_epochs_goes_from_shallow_to_deep():
+    network = layer_select(movement="shallow_to_deep", depth={"min": 1, "max": 4})
+    assert network.architecture_parameters() == []
+    assert not network.selector.k.requires_grad
+    visited = []
+    for epoch in range(8):
+        network.anneal(epoch / 8)
+        visited.append(network.profile())
+    whole = [tuple(float(level == k) for level in range(5)) for k in range(5)]
+    assert visited == [whole[k] for k in (1, 1, 2, 2, 3, 3, 4, 4)]  # all weight on one level: the prefix itself
+    losses = (9.0, 0.4, 0.2, 0.3, 0.2)
+    assert [one.depth for one in network.derive({"level_loss": losses})] == [2, 4, 3, 1]
+    with pytest.raises(InvalidInput, match="movement: is set between epochs: leave initial_k and num_starts out"):
+        layer_select(movement="shallow_to_deep", k=2.5)
