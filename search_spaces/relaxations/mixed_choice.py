@@ -21,13 +21,10 @@ class MixedChoice(nn.Module):
         super().__init__()
         self.mixing = mixing
         self.alpha = logits(num_rows, num_candidates)
+        self.is_open = isinstance(self.alpha, nn.Parameter)
+        """Whether there is anything to choose."""
         self.mask_RO: Tensor | None = None
         """One for every candidate that is left; none: all are."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is anything to choose."""
-        return isinstance(self.alpha, nn.Parameter)
 
     def row_weights(self) -> Tensor:
         """Weights `[R, O]` in a forward pass."""
