@@ -123,7 +123,7 @@ class Purse:
         return shortened
 
     def under_way(self, trial: Trial, spent: Cost) -> Cost:
-        """The epoch in which a worker died, or what follows the last one, charged whole: nobody knows how far it got."""
+        """The epoch in which a worker died, or what follows the last, charged whole: nobody knows how far it got."""
         is_trained = trial.proposal.resumed_epochs + spent.epochs >= trial.epochs
         prices = self.study.prices
         lost = prices.conclusion_cost(trial) if is_trained else prices.epoch_cost(trial)

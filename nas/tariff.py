@@ -104,9 +104,7 @@ def training_tariff(
     """The tariff of one trial whose single epoch costs `epoch`, and what follows the last one `conclusion`."""
     match unit:
         case Unit.FLOPS:
-            return Blocks(
-                fixed=controller_flops + conclusion.flops, block=epoch.flops, resumed_epochs=resumed_epochs
-            )
+            return Blocks(fixed=controller_flops + conclusion.flops, block=epoch.flops, resumed_epochs=resumed_epochs)
         case Unit.DEVICE_SECONDS:
             return Blocks(
                 fixed=throughput.predict_us(conclusion.flops),

@@ -46,8 +46,8 @@ class Darts:
     tau_end: float = Field(default=0.1, gt=0)
     """Temperature to which it falls, linearly over the epochs."""
     select: Select = "weights"
-    """What ranks depths and chooses operations: their `weights`; the `removal` of each on validation data (DARTS-PT); or
-    the `level_loss` of each depth alone, the operations by their weights."""
+    """What ranks depths and chooses operations: their `weights`; what the `removal` of each costs on validation data
+    (DARTS-PT); or the `level_loss` of each depth alone, the operations by their weights."""
     flops_target: float | None = Field(default=None, gt=0)
     """Expected inference FLOPs to search for: up to 1 a part of the costliest network's, above 1 FLOPs. None: any."""
     flops_penalty: float = Field(default=2.0, ge=0)

@@ -110,11 +110,12 @@ class DartsNetwork(nn.Module):
         if self.flops is None:
             return torch.zeros((), device=self.mixture.alpha.device)
         stages = self.mixed_stages()
-        return self.flops(
+        penalty: Tensor = self.flops(
             [stage.depths for stage in stages],
             [stage.depth_probabilities() for stage in stages],
             self.mixture.level_probabilities(),
         )
+        return penalty
 
     def profile(self) -> tuple[float, ...]:
         """Probability of every total depth."""
@@ -128,8 +129,8 @@ class DartsNetwork(nn.Module):
 
     def ranking(self) -> list[list[int]]:
         """The candidates of every mixture, weakest first."""
-        rows = [row for parameter in self.architecture_parameters() for row in parameter.reshape(-1, parameter.shape[-1])]
-        return [row.argsort(stable=True).tolist() for row in rows]
+        tables = [parameter.reshape(-1, parameter.shape[-1]) for parameter in self.architecture_parameters()]
+        return [order for table in tables for order in table.argsort(dim=1, stable=True).tolist()]
 
     def num_scores(self) -> int:
         """Networks that `conclude` scores."""

@@ -1,5 +1,4 @@
-"""A price on the expected size of what a mixture stands for, in the form of TAS (Dong & Yang, NeurIPS 2019,
-arXiv 1905.09717, section 3.1).
+"""A price on the expected FLOPs of what a mixture stands for (TAS; Dong & Yang, NeurIPS 2019, arXiv 1905.09717).
 
 The expected inference FLOPs are those of stem and head and, for every stage, `sum_l P(depth >= l) E[F_l]`, where F_l is
 what block l costs with each of its candidates. While they are further than 5 % from a target T, the architecture pays

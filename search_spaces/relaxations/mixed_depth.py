@@ -55,8 +55,9 @@ class MixedStage(nn.Module):
 
     def score_removals(self, score: Callable[[], Score]) -> None:
         """Take out every exit in turn; the network scores worst without the one that it needs most."""
-        for self.removed in self.depths:
-            self.removals[self.removed] = tuple(-value for value in score())
+        for depth in self.depths:
+            self.removed = depth
+            self.removals[depth] = tuple(-value for value in score())
         self.removed = None
 
     def levels(self, h_B: Tensor, block_weights: Sequence[Tensor | None]) -> list[Tensor]:

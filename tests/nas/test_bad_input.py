@@ -95,7 +95,7 @@ BROKEN = [
     ("methods=[{method: evolution, population: 0}]", "methods.0.population:", "must be at least 1"),
     ("methods=[{method: reinforce, learning_rate: fast}]", "methods.0.learning_rate:", "must be a number, got 'fast'"),
     ("methods=[{method: darts, search_share: 1}]", "methods.0.search_share:", "must be less than 1"),
-    ("methods=[{method: darts, xi: 1}]", "methods.0.xi:", "warmup_epochs, search_share, derive_top"),
+    ("methods=[{method: darts, xi: 1}]", "methods.0.xi:", "eigenvalue_min_epochs, search_share, derive_top"),
     ("space.width=[4, 8]; methods=[layer_select]", "methods.0:", "space.width must be a single width"),
     ("methods=[{method: layer_select, curvature: 0}]", "methods.0.curvature:", "must be greater than 0"),
     ("seeds=0", "seeds:", "how many, from 1"),

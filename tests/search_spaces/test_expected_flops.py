@@ -57,7 +57,8 @@ def enumerated(alpha_LO, betas):
             probability = p_depths[0][picked[0]] * p_depths[1][picked[1]]
             for level, o in zip(levels, ops_of, strict=True):
                 probability = probability * p_LO[level, o]
-            total = total + probability * (fixed + sum(of_block[level][o] for level, o in zip(levels, ops_of, strict=True)))
+            flops = fixed + sum(of_block[level][o] for level, o in zip(levels, ops_of, strict=True))
+            total = total + probability * flops
     return total
 
 

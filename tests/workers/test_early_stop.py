@@ -130,9 +130,7 @@ def test_stops_once_the_ranking_is_stable():
 
 def test_goes_back_to_where_the_growth_began(monkeypatch):
     eigenvalues = iter([1.0] * 8 + [9.0] * 8)
-    monkeypatch.setattr(
-        "workers.recipes.bilevel.largest_eigenvalue", lambda loss, parameters: torch.tensor(next(eigenvalues))
-    )
+    monkeypatch.setattr("workers.recipes.bilevel.largest_eigenvalue", lambda *_: torch.tensor(next(eigenvalues)))
     network = Linear()
     recipe = bilevel(network, eigenvalue_ratio=1.3, eigenvalue_min_epochs=2)
     before, names = [], []
@@ -148,7 +146,8 @@ def test_a_fresh_recipe_has_all_phases_however_late():
     network = Linear()
     network.skips = 9
     options = {"max_skips": 1, "stable_epochs": 1, "eigenvalue_ratio": 1.3}
-    assert [phase.name for phase in bilevel(network, **options).phases(10**6)] == ["curvature", "architecture", "weights"]
+    names = [phase.name for phase in bilevel(network, **options).phases(10**6)]
+    assert names == ["curvature", "architecture", "weights"]
 
 
 @pytest.mark.parametrize("number", [4, 8])

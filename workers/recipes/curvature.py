@@ -46,7 +46,8 @@ def lanczos(product: Callable[[Tensor], Tensor], start_N: Tensor, *, num_product
         # A norm of nothing but rounding restarts in some other direction, which adds no larger eigenvalue.
         basis.append(image_N / norm.clamp_min(torch.finfo(norm.dtype).tiny))
     off_diagonal = torch.diag(torch.stack(beside)[:-1], 1)
-    return torch.linalg.eigvalsh(torch.diag(torch.stack(diagonal)) + off_diagonal + off_diagonal.T)[-1]
+    eigenvalues: Tensor = torch.linalg.eigvalsh(torch.diag(torch.stack(diagonal)) + off_diagonal + off_diagonal.T)
+    return eigenvalues[-1]
 
 
 def _flat(tensors: Sequence[Tensor]) -> Tensor:
