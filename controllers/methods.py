@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from controllers.adanet import AdaNet
 from controllers.asha import Asha
+from controllers.autogrow import AutoGrow
 from controllers.controller import Controller
 from controllers.evolution import Evolution
 from controllers.fixed import Fixed
 from controllers.grid import Grid
 from controllers.local_search import LocalSearch
+from controllers.net2deeper import Net2Deeper
 from controllers.one_shot import OneShot, one_shot_options
 from controllers.optuna_numeric import CmaEs, Qmc
 from controllers.optuna_samplers import BruteForce, Gp, Nsga2, Nsga3, Tpe
 from controllers.predictor import Predictor
 from controllers.random import Random
 from controllers.reinforce import Reinforce
+from controllers.stacking import Stacking
 from controllers.successive_halving import SuccessiveHalving
 from search_spaces.registry import resolve
 from search_spaces.relaxations import RELAXATIONS
@@ -24,7 +28,9 @@ from search_spaces.space import SearchSpace
 from search_spaces.values import read
 
 CONTROLLERS: dict[str, type[Controller]] = {
+    "adanet": AdaNet,
     "asha": Asha,
+    "autogrow": AutoGrow,
     "brute_force": BruteForce,
     "cmaes": CmaEs,
     "evolution": Evolution,
@@ -32,12 +38,14 @@ CONTROLLERS: dict[str, type[Controller]] = {
     "gp": Gp,
     "grid": Grid,
     "local_search": LocalSearch,
+    "net2deeper": Net2Deeper,
     "nsga2": Nsga2,
     "nsga3": Nsga3,
     "predictor": Predictor,
     "qmc": Qmc,
     "random": Random,
     "reinforce": Reinforce,
+    "stacking": Stacking,
     "successive_halving": SuccessiveHalving,
     "tpe": Tpe,
     **dict.fromkeys(RELAXATIONS, OneShot),

@@ -26,7 +26,7 @@ class Kind(StrEnum):
     ARCHITECTURE = "architecture"
     """One network, proposed by the search."""
     RELAXATION = "relaxation"
-    """A supernet over the whole space."""
+    """A supernet over the whole space, proposed by the search."""
     CONTINUATION = "continuation"
     """The run's choice, trained further with what the search left of the budget."""
     FINAL = "final"
@@ -48,9 +48,11 @@ class Proposal:
 
     kind: Kind = Kind.ARCHITECTURE
     architecture: Architecture | None = None
-    """The network to train; None for a relaxation."""
+    """The network to train; None for a supernet."""
     relaxation: Mapping[str, Any] = field(default_factory=dict)
-    """The supernet to train: `{name: NAME, **fields}`."""
+    """The supernet to train: `{name: NAME, **fields}`. Empty for an architecture."""
+    deliverable: bool = False
+    """Whether the supernet itself may be what the run delivers."""
     recipe: str = "standard"
     recipe_options: Mapping[str, Any] = field(default_factory=dict)
     epochs: int | None = None
@@ -63,8 +65,10 @@ class Proposal:
     parent: int | None = None
     """Number of the trial of the same run whose weights this one starts from."""
     inherits: Mapping[str, Any] = field(default_factory=dict)
-    """How the weights of `parent` become those of another network: the fields of an `Inheritance`. Empty: it is the
-    same network."""
+    """How the weights of `parent` become those of another network: the fields of an `Inheritance`, or what an `Heir`
+    needs to know. Empty: it is the same network."""
+    keep: bool = False
+    """Whether the weights are kept while the run searches, because later trials may inherit them."""
     resumed_epochs: int = 0
     """Epochs that `parent` has trained, if this trial goes on where that one stopped: with its weights, optimizer,
     schedule, seed and epoch count. Only the epochs beyond are trained and paid. 0: a training of its own."""
@@ -76,6 +80,11 @@ class Proposal:
     """What proposing this and learning from it costs the controller itself."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """What proposing found out and telling will need, in JSON types. Stored with the trial, so that a replay has it."""
+
+    @property
+    def choosable(self) -> bool:
+        """Whether it leaves a trained network that the run can deliver."""
+        return self.deliverable or self.kind in (Kind.ARCHITECTURE, Kind.CONTINUATION)
 
     @property
     def resumable(self) -> bool:

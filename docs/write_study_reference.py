@@ -27,7 +27,7 @@ from workers.tasks import TASKS
 from workers.training import Training
 
 TARGET = Path(__file__).with_name("study.md")
-FILLED_IN = frozenset({"space", "seed", "trial_epochs", "input_shape", "num_classes"})
+FILLED_IN = frozenset({"space", "seed", "trial_epochs", "input_shape", "num_classes", "num_tokens"})
 """Fields that the service fills in."""
 
 INTRODUCTION = """\

@@ -133,9 +133,9 @@ class Driver:
             self._discard(state, old)
 
     def _discard(self, run: Run, number: int) -> None:
-        may_be_resumed = run.phase is Phase.SEARCHING and run.lineage.may_be_resumed(number)
+        is_needed = run.phase is Phase.SEARCHING and run.lineage.is_needed(number)
         is_choice = run.choice is not None and run.choice.number == number
-        if number not in run.pending and not may_be_resumed and not is_choice:
+        if number not in run.pending and not is_needed and not is_choice:
             shutil.rmtree(self._folder(run.plan.index, number), ignore_errors=True)
 
     def _sweep(self, run: Run) -> None:

@@ -19,19 +19,25 @@ class Lineage:
     def __init__(self) -> None:
         self._trained: dict[int, Trial] = {}
         """By number: the trial that was trained where that one was measured."""
+        self._kept: dict[int, int] = {}
+        """By number: the trial whose weights that one may pass on."""
 
     def learn(self, trial: Trial, *, reused_from: int | None) -> None:
         """Remember a finished trial, perhaps answered from another, if it can be gone on from."""
-        if trial.status is Status.COMPLETE and trial.proposal.resumable:
+        if trial.status is not Status.COMPLETE:
+            return
+        if trial.proposal.resumable:
             self._trained[trial.number] = trial if reused_from is None else self._trained[reused_from]
+        if trial.proposal.keep:
+            self._kept[trial.number] = trial.number if reused_from is None else self._kept[reused_from]
 
     def source(self, number: int) -> int:
         """The trial whose files trial `number` shares; most have their own."""
-        return self._trained[number].number if number in self._trained else number
+        return self._trained[number].number if number in self._trained else self._kept.get(number, number)
 
-    def may_be_resumed(self, number: int) -> bool:
+    def is_needed(self, number: int) -> bool:
         """Whether another trial may go on from the files of this one."""
-        return number in self._trained
+        return number in self._trained or number in self._kept
 
     def seed(self, proposal: Proposal) -> int | None:
         """The seed that a trial goes on with; None: it is a training of its own."""
@@ -46,11 +52,15 @@ class Lineage:
         )
 
     def check(self, proposal: Proposal, *, wanted: int) -> None:
-        """Whether the proposal, which wants so many epochs in all, can go on from its parent, if it is to.
+        """Whether the proposal, which wants so many epochs in all, can start from its parent, if it is to.
 
         Raises:
             TrialFailed: the message says why not. A controller must have been wrong.
         """
+        if proposal.inherits and proposal.parent not in self._kept:
+            raise TrialFailed(
+                f"can only inherit from a complete trial whose weights are kept; trial {proposal.parent} is none"
+            )
         if not proposal.resumed_epochs:
             return
         parent, resumed = self._parent(proposal), proposal.resumed_epochs
@@ -78,4 +88,5 @@ def identity(proposal: Proposal) -> str:
     assert proposal.architecture is not None
     schedule = proposal.schedule_epochs or proposal.epochs
     recipe = [proposal.recipe, dict(proposal.recipe_options)]
-    return canonical_json([proposal.architecture.id, *recipe, proposal.epochs, schedule])
+    start = [proposal.parent, dict(proposal.inherits)] if proposal.inherits else []
+    return canonical_json([proposal.architecture.id, *recipe, proposal.epochs, schedule, *start])

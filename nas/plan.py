@@ -25,6 +25,7 @@ from search_spaces import make_space
 from search_spaces.architecture import Architecture
 from search_spaces.compose import Size, sample, size
 from search_spaces.errors import InvalidInput, SearchExhausted, TrialFailed
+from search_spaces.space import SearchSpace
 from search_spaces.tabular import Tabular
 from search_spaces.values import dump, read
 from workers.lookup import Lookup
@@ -54,8 +55,7 @@ class Plan:
         with _field("task"):
             data = make_task(spec.task).load() if spec.task else None
         with _field("space"):
-            of_task = (data.input_shape, data.num_classes) if data else ((), 0)
-            self.space = make_space(spec.space, input_shape=of_task[0], num_classes=of_task[1])
+            self.space = _space(spec, data)
         self.shape = None if data is None else _shape(data)
         self.prices = self._prices()
         self.controllers = {method.label: self.make_controller(method, spec.seeds[0]) for method in spec.methods}
@@ -199,8 +199,21 @@ class Plan:
             )
 
 
+def _space(spec: StudySpec, data: SearchData | None) -> SearchSpace:
+    if data is None:
+        return make_space(spec.space, input_shape=(), num_classes=0)
+    return make_space(
+        spec.space, input_shape=data.input_shape, num_classes=data.num_classes, num_tokens=data.num_tokens
+    )
+
+
 def _shape(data: SearchData) -> DataShape:
-    return DataShape(input_shape=data.input_shape, num_train=len(data.train), num_validation=len(data.validation))
+    return DataShape(
+        input_shape=data.input_shape,
+        label_shape=data.label_shape,
+        num_train=len(data.train),
+        num_validation=len(data.validation),
+    )
 
 
 def _unit(spec: StudySpec) -> Unit:

@@ -36,8 +36,6 @@ from workers.job import Failure, Outcome
 
 SEARCHED = (Kind.ARCHITECTURE, Kind.RELAXATION)
 """Kinds that the controller proposes and is told about."""
-CHOOSABLE = (Kind.ARCHITECTURE, Kind.CONTINUATION)
-"""Kinds that leave a trained network which the run can deliver."""
 
 
 class Run:
@@ -198,18 +196,10 @@ class Run:
         return self._start(proposal, granted)
 
     def _continue(self) -> Trial | None:
-        assert self.choice is not None
         if self._has_continued:
             self._enter(Phase.FINAL)
             return None
-        proposal = Proposal(
-            kind=Kind.CONTINUATION,
-            architecture=self.choice.architecture,
-            epochs=AS_LONG_AS_PAID,
-            min_epochs=1,
-            parent=self.choice.number,
-            prunable=False,
-        )
+        proposal = replace(self._chosen(Kind.CONTINUATION), epochs=AS_LONG_AS_PAID, min_epochs=1)
         granted = self.purse.grant(proposal)
         if granted is None:
             self._enter(Phase.FINAL)
@@ -217,11 +207,16 @@ class Run:
         return self._start(proposal, granted)
 
     def _final(self) -> Trial:
+        return self._start(self._chosen(Kind.FINAL), Grant(epochs=self.study.final_training.epochs, reserved=0))
+
+    def _chosen(self, kind: Kind) -> Proposal:
+        """The choice once more, from its trained weights."""
         assert self.choice is not None
-        proposal = Proposal(
-            kind=Kind.FINAL, architecture=self.choice.architecture, parent=self.choice.number, prunable=False
-        )
-        return self._start(proposal, Grant(epochs=self.study.final_training.epochs, reserved=0))
+        chosen = self.choice.proposal
+        again = Proposal(kind=kind, architecture=chosen.architecture, parent=self.choice.number, prunable=False)
+        if not chosen.relaxation:
+            return again
+        return replace(again, relaxation=chosen.relaxation, recipe=chosen.recipe, recipe_options=chosen.recipe_options)
 
     def _start(self, proposal: Proposal, granted: Grant) -> Trial:
         trial = self._create(proposal, granted)
@@ -305,7 +300,7 @@ class Run:
         self._idle = self._idle + 1 if taught_nothing else 0
         if trial.proposal.kind in SEARCHED:
             self.controller.tell(trial)
-        if trial.status is not Status.COMPLETE or trial.proposal.kind not in CHOOSABLE:
+        if trial.status is not Status.COMPLETE or not trial.proposal.choosable:
             return
         assert trial.measurement is not None
         is_whole = trial.measurement.epochs == self.purse.wanted(trial.proposal)

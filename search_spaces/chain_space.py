@@ -148,7 +148,7 @@ class ChainSpace:
 
     @abstractmethod
     def make_head(self, width: int) -> nn.Module:
-        """A level to logits `y_BK`. Works on every level of the last stage."""
+        """A level to logits `y_BK`, or `y_BTK` at every token. Works on every level of the last stage."""
 
     def make_identity(self, block: nn.Module, previous: nn.Module) -> None:
         """Change a block of the inside of a stage so that it passes on what `previous`, stem or block, hands it.

@@ -25,6 +25,9 @@ class Choose(Protocol):
 class SearchSpace(Protocol):
     """A set of architectures for inputs of one shape.
 
+    A space that can read token ids has a field `num_tokens`, which is 0 where the inputs are numbers; what it builds
+    answers `y_BTK`, at every token.
+
     A space may also have `allows(architecture) -> bool`, for limits that not all of its architectures keep to
     (`search_spaces.compose`); `footprint(architecture)`, the sizes that it knows without training
     (`search_spaces.footprint`); and `canonical_decisions(architecture)`, the same for equal networks

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from controllers.seeds import derive_seed
-from controllers.trial import Kind, Proposal
+from controllers.trial import Proposal
 from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
 from search_spaces.inheritance import Inheritance, inherit
 from search_spaces.relaxations import make_relaxation
+from search_spaces.relaxations.relaxation import Heir
 from search_spaces.space import SearchSpace
 from search_spaces.values import load
 
@@ -23,7 +24,7 @@ def build_network(proposal: Proposal, space: SearchSpace, *, seed: int) -> nn.Mo
     Seeds torch's current generator: fork it first where that matters.
     """
     torch.manual_seed(derive_seed(seed, "init"))
-    if proposal.kind is Kind.RELAXATION:
+    if proposal.relaxation:
         return make_relaxation(proposal.relaxation).supernet(space)
     assert proposal.architecture is not None
     return space.build(proposal.architecture)
@@ -37,6 +38,9 @@ def start_from(network: nn.Module, proposal: Proposal, space: SearchSpace, paren
     """
     if not proposal.inherits:
         network.load_state_dict(parent)
+        return
+    if isinstance(network, Heir):
+        network.inherit(parent, **proposal.inherits)
         return
     inheritance = load(Inheritance, proposal.inherits)
     network.load_state_dict(inherit(network.state_dict(), parent, inheritance))

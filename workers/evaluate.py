@@ -30,7 +30,7 @@ BATCH_SIZE = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Means over a split."""
+    """Means over all labels of a split."""
 
     accuracy: float
     """In [0, 1]."""
@@ -47,11 +47,11 @@ class Sums:
         self.count = 0
 
     def add(self, y_BK: Tensor, y_B: Tensor) -> None:
-        """Count one batch."""
+        """Count all labels of one batch."""
         y_BK = y_BK.float()
-        self.correct += (y_BK.argmax(dim=1) == y_B).sum()
-        self.loss += F.cross_entropy(y_BK, y_B, reduction="sum")
-        self.count += len(y_B)
+        self.correct += (y_BK.argmax(dim=-1) == y_B).sum()
+        self.loss += F.cross_entropy(y_BK.flatten(0, -2), y_B.flatten(), reduction="sum")
+        self.count += y_B.numel()
 
     def mean(self) -> Evaluation:
         """Over all that was counted."""

@@ -45,6 +45,8 @@ class DataShape:
     input_shape: tuple[int, ...]
     num_train: int
     num_validation: int
+    label_shape: tuple[int, ...] = ()
+    """Of one input; empty for a single label."""
 
     def steps(self, batch_size: int) -> int:
         """Training steps per epoch, as `workers.batches` makes them."""
@@ -90,7 +92,7 @@ class Pricer:
 
     def _epoch_flops(self, proposal: Proposal, training: Training) -> int:
         space = self.space
-        is_plain = proposal.kind is not Kind.RELAXATION and proposal.recipe == "standard"
+        is_plain = not proposal.relaxation and proposal.recipe == "standard"
         if is_plain and isinstance(space, ChainSpace) and type(space).build is ChainSpace.build:
             return self._sum_over_parts(proposal, space, training)
         key = (_network(proposal), training)
@@ -127,7 +129,8 @@ class Pricer:
         return network.num_scores() * sweep
 
     def _batch(self, size: int) -> Split:
-        return Split(x=torch.zeros(size, *self.shape.input_shape), y=torch.zeros(size, dtype=torch.int64))
+        x, y = torch.zeros(size, *self.shape.input_shape), torch.zeros(size, *self.shape.label_shape, dtype=torch.int64)
+        return Split(x=x, y=y)
 
     def _sum_over_parts(self, proposal: Proposal, space: ChainSpace, training: Training) -> int:
         assert proposal.architecture is not None

@@ -78,7 +78,12 @@ class Trainer:
         self.meter = meter
         self.report = report
         self.data = resident_data(canonical_json(job.task), meter.device)
-        self.space = make_space(job.space, input_shape=self.data.input_shape, num_classes=self.data.num_classes)
+        self.space = make_space(
+            job.space,
+            input_shape=self.data.input_shape,
+            num_classes=self.data.num_classes,
+            num_tokens=self.data.num_tokens,
+        )
         self.batches = Batches(self.data, batch_size=job.training.batch_size, seed=job.seed)
         self.network = self._build()
         self.recipe: Recipe = make_recipe(
@@ -202,7 +207,7 @@ class Trainer:
             flight.save_tensors(self.job.folder / flight.WEIGHTS, self.network.state_dict())
         if not isinstance(self.network, Supernet):
             return measurement
-        if isinstance(self.network, Concluding):
+        if isinstance(self.network, Concluding) and self.job.proposal.kind is Kind.RELAXATION:
             self.network.conclude(self._score)
         derived = self.network.derive(measurement.readings)
         return replace(measurement, derived=derived, charges=self.meter.charges())

@@ -32,6 +32,27 @@ def chain_space(space: SearchSpace, *, method: str) -> ChainSpace:
     return space
 
 
+def chain_of_depths(space: SearchSpace, *, method: str) -> tuple[ChainSpace, tuple[int, ...]]:
+    """`space`, known to be a chain space with one stage and nothing but the depth to choose, and its depths.
+
+    Raises:
+        InvalidInput: it has several stages, another choice, or a single depth.
+    """
+    chain = chain_space(space, method=method)
+    if len(chain.all_stages()) > 1:
+        raise InvalidInput(f"{method} needs one stage: space.stages must have 1, got {len(chain.stages)}")
+    if len(chain.all_ops()) > 1:
+        raise InvalidInput(f"{method} learns depth only: space.ops must be one, got {list(chain.all_ops())}")
+    if len(chain.block_width) > 1:
+        raise InvalidInput(
+            f"{method} learns depth only: space.block_width must be a single width, got {list(chain.block_width)}"
+        )
+    depths = chain.all_stages()[0].depth
+    if len(depths) < 2:
+        raise InvalidInput(f"{method} needs two depths to choose from, got {list(depths)}")
+    return chain, depths
+
+
 def prefixes(space: ChainSpace) -> tuple[str, ...]:
     """What the names of each stage's decisions begin with."""
     if not space.stages:

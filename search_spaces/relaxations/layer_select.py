@@ -28,7 +28,7 @@ from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
 from search_spaces.compose import answer
 from search_spaces.errors import InvalidInput
-from search_spaces.relaxations.chains import chain_space, deepest, weighted_sum, with_depths
+from search_spaces.relaxations.chains import chain_of_depths, chain_space, deepest, weighted_sum, with_depths
 from search_spaces.relaxations.relaxation import Readings
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
@@ -48,21 +48,13 @@ class LayerSelect:
     """Of the selector; none: that of the weights."""
 
     recipe = "joint"
+    inheritable = True
 
     def recipe_options(self) -> Mapping[str, Any]:
         return {"architecture_learning_rate": self.k_learning_rate}
 
     def check(self, space: SearchSpace) -> None:
-        chain = chain_space(space, method="layer_select")
-        if len(chain.all_stages()) > 1:
-            raise InvalidInput(f"layer_select needs one stage: space.stages must have 1, got {len(chain.stages)}")
-        if len(chain.all_ops()) > 1:
-            raise InvalidInput(f"layer_select learns depth only: space.ops must be one, got {list(chain.all_ops())}")
-        if len(chain.block_width) > 1:
-            widths = list(chain.block_width)
-            raise InvalidInput(
-                f"layer_select learns depth only: space.block_width must be a single width, got {widths}"
-            )
+        chain, _ = chain_of_depths(space, method="layer_select")
         depths = _depths(chain)
         if len(depths) < 2:
             raise InvalidInput(f"layer_select needs two depths of at least 1 to choose from, got {list(depths)}")

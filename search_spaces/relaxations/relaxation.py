@@ -12,7 +12,7 @@ from search_spaces.architecture import Architecture
 from search_spaces.space import SearchSpace
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
-"""From logits `y_BK` and labels `[B]` to the loss of every example, `[B]`."""
+"""From logits `y_BK` and labels `[B]`, or `y_BTK` and `[B, T]`, to the (mean) loss of every example, `[B]`."""
 
 SCALED_WEIGHT = "scaled_weight"
 """Reading: the size of a level's weight times the root mean square of its hidden state on validation data."""
@@ -99,6 +99,18 @@ class Growing(Protocol):
         """Take the costliest size, which is the one that is priced."""
 
 
+@runtime_checkable
+class Heir(Protocol):
+    """It takes what it wants from the weights of its parent."""
+
+    def inherit(self, parent: Mapping[str, Tensor], **how: Any) -> None:
+        """Start from the parent's state, as `Proposal.inherits` says.
+
+        Raises:
+            TrialFailed: the parent lacks something.
+        """
+
+
 @dataclass(frozen=True, kw_only=True)
 class Probe:
     """What one pass over a batch shows of every level 0..L."""
@@ -147,7 +159,8 @@ class Relaxation(Protocol):
     """A way to relax a space. Hyperparameters are keyword fields of a frozen dataclass.
 
     `recipe` and `recipe_options()` say how the supernet is trained; `supernet(space)` builds it with fresh weights
-    from torch's current generator.
+    from torch's current generator. One with an attribute `inheritable` that is true holds a chain whose weights derived
+    architectures can start from (`search_spaces.inheritance`).
 
     Raises:
         InvalidInput: from `supernet` or `check`, when the space has a shape that the method cannot relax.

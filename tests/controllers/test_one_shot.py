@@ -85,6 +85,28 @@ def test_derive_top_limits_the_architectures():
         controller.ask(2)
 
 
+def test_derived_architectures_may_start_from_the_supernet_and_take_all_that_is_left():
+    options = {"derived_start": "supernet", "derived_epochs": "all"}
+    controller = make_controller("elastic", options, space=SPACE, seed=0)
+    supernet = controller.ask(0)
+    assert supernet.keep
+    controller.tell(trial(0, supernet, derived=RANKED))
+    heir = controller.ask(1)
+    assert (heir.epochs, heir.min_epochs, heir.parent) == (AS_LONG_AS_PAID, 1, 0)
+    assert heir.inherits == {"blocks": [1, 2, 3], "new_blocks": "random"}
+    with pytest.raises(InvalidInput, match="darts has no weights that another network could start from"):
+        make_controller("darts", options, space=SPACE, seed=0)
+
+
+def test_a_supernet_may_be_what_is_delivered():
+    controller = make_controller("elastic", {"deliver": "supernet"}, space=SPACE, seed=0)
+    supernet = controller.ask(0)
+    assert (supernet.deliverable, supernet.choosable, supernet.budget_share) == (True, True, None)
+    controller.tell(trial(0, supernet, derived=RANKED))
+    with pytest.raises(SearchExhausted, match="the supernet is trained"):
+        controller.ask(1)
+
+
 def test_a_failed_supernet_ends_the_search_with_its_reason():
     controller = make_controller("darts", {}, space=SPACE, seed=0)
     searched(controller, status=Status.FAILED, reason="training loss must be finite, got nan")

@@ -24,16 +24,21 @@ budget: {trials: 3}
 training: {epochs: 2}
 """
 NPZ = "task={name: npz, path: data.npz, train_size: 4, validation_size: 4, test_size: 4}"
+TEXT = "task={name: text, path: data.txt, context: 8, validation_size: 4, test_size: 4}"
 WHOLE_RANGE = "a list of distinct ones, or {min, max, step} with min <= max"
 
 BROKEN = [
     # One or several changes of a study that is right, the field that the message names, and what it says is allowed.
     ("task=digits", "task:", "must be a mapping"),
     ("task={}", "task:", "is required, unless the space is tabular"),
-    ("task={turns: 2}", "task.name:", "allowed: digits, npz, spiral"),
+    ("task={turns: 2}", "task.name:", "allowed: digits, npz, number_line, parity, spiral, text"),
     ("space={family: tabular, table: t.csv, mapping: m.yaml}", "task:", "a table is its own task"),
-    ("task.name=mnist", "task.name:", "allowed: digits, npz, spiral, or package.module:attribute"),
-    ("task.name=5", "task.name:", "allowed: digits, npz, spiral"),
+    (
+        "task.name=mnist",
+        "task.name:",
+        "allowed: digits, npz, number_line, parity, spiral, text, or package.module:attribute",
+    ),
+    ("task.name=5", "task.name:", "allowed: digits, npz, number_line, parity, spiral, text"),
     ("task.name='os:nothing'", "task.name:", "module 'os' has no attribute 'nothing'"),
     ("task.name='os:getcwd'", "task.name:", "must be a class"),
     ("task.trainsize=5", "task.trainsize:", "allowed: turns, noise, train_size"),
@@ -46,11 +51,26 @@ BROKEN = [
     ("task={name: digits, train_size: 5000}", "task.test_size:", "must fit into the 1797 examples"),
     (NPZ.replace("data.npz", "missing.npz"), "task.path:", "no such file: missing.npz"),
     (NPZ.replace("data.npz", "study.yaml"), "task.path:", "study.yaml is not an .npz file"),
-    (NPZ.replace("data.npz", "float_labels.npz"), "task.y_key:", "whole numbers from 0, got float64[30]"),
+    (NPZ.replace("data.npz", "float_labels.npz"), "task.y_key:", "whole numbers or text, got float64[30]"),
     (NPZ.replace("data.npz", "nan.npz"), "task.x_key:", "must name finite numbers"),
     (NPZ.replace("}", ", x_key: images}"), "task.x_key:", "must be among x, y, got 'images'"),
     (NPZ.replace("test_size: 4", "test_size: 40"), "task.test_size:", "must fit into the 30 examples"),
     (NPZ.replace("train_size: 4, ", ""), "task.train_size:", "is required"),
+    (NPZ.replace(", test_size: 4", ""), "task.test_size:", "is required, unless test_path is given"),
+    (NPZ.replace("test_size: 4", "test_path: nan.npz"), "task.x_key:", "must name finite numbers"),
+    (NPZ.replace("test_size: 4", "test_path: missing.npz"), "task.test_path:", "no such file: missing.npz"),
+    (NPZ.replace("}", ", resize: [2, 2]}"), "task.resize:", "is for images, got inputs of [5]"),
+    (NPZ.replace("}", ", resize: 14}"), "task.resize:", "must be a list, got 14"),
+    (NPZ.replace("}", ", resize: [0, 2]}"), "task.resize.0:", "must be at least 1, got 0"),
+    ("task={name: number_line, bits: 3, num_classes: 8}", "task.bits:", "give either bits or num_classes"),
+    ("task={name: parity, max_nonzero: 9}", "task.max_nonzero:", "must be at most the length 8, got 9"),
+    (TEXT.replace("data.txt", "missing.txt"), "task.path:", "no such file: missing.txt"),
+    (TEXT.replace("data.txt", "data.npz"), "task.path:", "data.npz is not UTF-8 text"),
+    (TEXT.replace("context: 8", "context: 800"), "task.test_size:", "must fit into the 600 characters"),
+    (TEXT, "space.family:", "mlp reads numbers, but the task's inputs are tokens; allowed: transformer"),
+    (f"{TEXT}; space={{family: resnet, depth: 2}}", "space.family:", "resnet reads numbers"),
+    (f"{TEXT}; space={{family: transformer, depth: 2, patch_size: 2}}", "space.patch_size:", "is for images only"),
+    ("space={family: transformer, depth: 2, num_tokens: 4}", "space.num_tokens:", "is set by the task"),
     ("space={}", "space.family:", "allowed: mlp, resnet, transformer, cell"),
     (
         "space.family=vgg",
@@ -79,7 +99,7 @@ BROKEN = [
     ("methods=[]", "methods:", "must have at least 1 item"),
     ("methods=grid", "methods:", "must be a list"),
     ("methods=[5]", "methods.0:", "must be a method's name, or {method: NAME"),
-    ("methods=[random, annealing]", "methods.1.method:", "allowed: asha, brute_force, cmaes, darts, evolution, fixed"),
+    ("methods=[random, annealing]", "methods.1.method:", "allowed: adanet, asha, autogrow, brute_force, cmaes, darts"),
     ("methods=[{label: mine}]", "methods.0.method:", "is required"),
     ("methods=[grid, grid]", "methods:", "labels must be distinct, got 'grid' 2 times: add `label`"),
     ("methods=[{method: grid, label: ''}]", "methods.0.label:", "must not be empty"),
@@ -95,7 +115,7 @@ BROKEN = [
     ("methods=[{method: evolution, population: 0}]", "methods.0.population:", "must be at least 1"),
     ("methods=[{method: reinforce, learning_rate: fast}]", "methods.0.learning_rate:", "must be a number, got 'fast'"),
     ("methods=[{method: darts, search_share: 1}]", "methods.0.search_share:", "must be less than 1"),
-    ("methods=[{method: darts, xi: 1}]", "methods.0.xi:", "eigenvalue_min_epochs, search_share, derive_top"),
+    ("methods=[{method: darts, xi: 1}]", "methods.0.xi:", "deliver, search_share, derive_top"),
     ("space.width=[4, 8]; methods=[layer_select]", "methods.0:", "space.width must be a single width"),
     ("methods=[{method: layer_select, curvature: 0}]", "methods.0.curvature:", "must be greater than 0"),
     ("seeds=0", "seeds:", "how many, from 1"),
@@ -199,6 +219,7 @@ def folder(tmp_path, monkeypatch):
     Path("study.yaml").write_text(STUDY)
     x, y = np.random.default_rng(0).random((30, 5)), np.arange(30) % 3
     np.savez("data.npz", x=x, y=y)
+    Path("data.txt").write_text("one two three four five " * 25)
     np.savez("float_labels.npz", x=x, y=y.astype(float))
     np.savez("nan.npz", x=np.where(x > 0.9, np.nan, x), y=y)
     return tmp_path

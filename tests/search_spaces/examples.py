@@ -63,6 +63,18 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "block_width": [8, 12],
         },
     },
+    "transformer_text": {
+        "input_shape": (5,),
+        "num_classes": 7,
+        "num_tokens": 7,
+        "options": {
+            "family": "transformer",
+            "depth": [0, 1, 2],
+            "width": [8, 12],
+            "heads": 2,
+            "ops": ["encoder", "attention", "feed_forward"],
+        },
+    },
     "cell": {
         "input_shape": (3, 6, 6),
         "num_classes": 3,
@@ -83,9 +95,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         },
     },
 }
-"""By name: the shape of one input, the number of classes, and the options of a study file."""
+"""By name: the shape of one input, the number of classes (and of tokens), and the options of a study file."""
 
 
 def example_space(name: str) -> SearchSpace:
-    example = EXAMPLES[name]
-    return make_space(example["options"], input_shape=example["input_shape"], num_classes=example["num_classes"])
+    return make_example(EXAMPLES[name])
+
+
+def make_example(example: dict[str, Any]) -> SearchSpace:
+    of_task = {name: value for name, value in example.items() if name != "options"}
+    return make_space(example["options"], **of_task)

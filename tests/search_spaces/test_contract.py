@@ -30,7 +30,10 @@ def samples(space: SearchSpace, number: int = NUM_SAMPLES) -> list[Architecture]
 
 
 def batch(space: SearchSpace, size: int = 4) -> torch.Tensor:
-    return torch.randn(size, *space.input_shape, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    if num_tokens := getattr(space, "num_tokens", 0):
+        return torch.randint(num_tokens, (size, *space.input_shape), generator=generator)
+    return torch.randn(size, *space.input_shape, generator=generator)
 
 
 def is_constant(architecture: Architecture) -> bool:
@@ -112,7 +115,8 @@ def test_networks_map_a_batch_to_finite_logits(space, training):
     for one in samples(space):
         torch.manual_seed(0)
         y_BK = space.build(one).train(training)(batch(space))
-        assert y_BK.shape == (4, space.num_classes)
+        positions = space.input_shape if getattr(space, "num_tokens", 0) else ()
+        assert y_BK.shape == (4, *positions, space.num_classes)
         assert torch.isfinite(y_BK).all()
 
 

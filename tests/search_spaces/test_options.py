@@ -67,6 +67,32 @@ def test_a_bad_option_is_refused_by_name(family, options, input_shape, field, me
     assert "\n" not in str(caught.value)
 
 
+TOKENS = [
+    ({"family": "mlp", "depth": 1}, (5,), "family", "mlp reads numbers, .* tokens; allowed: transformer$"),
+    ({"family": "resnet", "depth": 1}, (5,), "family", "resnet reads numbers"),
+    ({"family": "cell", "depth": 1}, (5,), "family", "cell reads numbers"),
+    ({"family": "transformer", "depth": 1, "patch_size": 2}, (5,), "patch_size", "for images only: a text"),
+    ({"family": "transformer", "depth": 1}, (1, 8, 8), "input_shape", r"must be \[tokens\], got \[1, 8, 8\]"),
+    ({"family": "transformer", "depth": 1, "num_tokens": 3}, (5,), "num_tokens", "is set by the task"),
+]
+
+
+@pytest.mark.parametrize(("options", "input_shape", "field", "message"), TOKENS)
+def test_a_space_that_cannot_read_tokens_is_refused(options, input_shape, field, message):
+    with pytest.raises(InvalidInput, match=message) as caught:
+        make_space(options, input_shape=input_shape, num_classes=7, num_tokens=7)
+    assert caught.value.field == field
+
+
+def test_nobody_is_offered_to_set_the_number_of_tokens():
+    options = {"family": "transformer", "depth": 1, "tokens": 3}
+    with pytest.raises(InvalidInput, match=r"tokens: is not a known field") as caught:
+        make_space(options, input_shape=VECTOR, num_classes=2)
+    assert "num_tokens" not in str(caught.value)
+    with pytest.raises(InvalidInput, match=r"num_tokens: is set by the task"):
+        make_space({"family": "transformer", "depth": 1, "num_tokens": 3}, input_shape=VECTOR, num_classes=2)
+
+
 def test_the_number_of_classes_must_be_positive():
     with pytest.raises(InvalidInput, match="at least 1, got 0") as caught:
         make_space({"family": "mlp", "depth": 1}, input_shape=VECTOR, num_classes=0)

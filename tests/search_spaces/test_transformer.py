@@ -7,7 +7,7 @@ from search_spaces import make_space
 from search_spaces.chain import Chain
 from search_spaces.compose import answer
 from search_spaces.flops import count_flops, level_flops
-from search_spaces.transformer import FeatureTokens, PatchTokens, SelfAttention
+from search_spaces.transformer import EmbeddedTokens, FeatureTokens, PatchTokens, SelfAttention
 
 
 def build(input_shape: tuple[int, ...] = (3, 8, 12), **options) -> Chain:
@@ -121,3 +121,77 @@ def test_attention_is_counted_as_the_products_it_is():
     assert count_flops(lambda: attention(h_BTD)) == forward
     # every product has two gradients, each a product of the same size; nothing is computed again
     assert count_flops(lambda: attention(h_BTD).sum().backward()) == 3 * forward
+
+
+def language_model(context: int = 7, num_tokens: int = 11, **options) -> Chain:
+    space = make_space(
+        {"family": "transformer", **options}, input_shape=(context,), num_classes=num_tokens, num_tokens=num_tokens
+    )
+    torch.manual_seed(0)
+    return space.build(answer(space, {}, partial=True))
+
+
+def test_causal_attention_is_torchs_masked_attention():
+    attention = SelfAttention(12, 2, causal=True)
+    attention.project_in, attention.project_out = WidenThrice(), nn.Identity()
+    h_BTD = torch.randn(3, 7, 12)
+    q_BNTd, k_BNTd, v_BNTd = (
+        part_BTD.unflatten(-1, (2, 6)).transpose(1, 2) for part_BTD in WidenThrice()(h_BTD).chunk(3, dim=-1)
+    )
+    expected_BNTd = functional.scaled_dot_product_attention(q_BNTd, k_BNTd, v_BNTd, is_causal=True)
+    torch.testing.assert_close(attention(h_BTD), expected_BNTd.transpose(1, 2).flatten(2))
+
+
+@pytest.mark.parametrize("op", ["encoder", "attention", "feed_forward"])
+def test_a_language_model_sees_the_past_and_never_the_future(op):
+    network = language_model(depth=3, width=8, ops=[op]).eval()
+    x_BT = torch.randint(11, (4, 7))
+    for position in range(7):
+        changed_BT = x_BT.clone()
+        changed_BT[:, position:] = (x_BT[:, position:] + 1 + torch.arange(7 - position)) % 11
+        states = zip(network.hidden_states(x_BT), network.hidden_states(changed_BT), strict=True)
+        for h_BTD, changed_BTD in [*states, (network(x_BT), network(changed_BT))]:
+            assert torch.equal(h_BTD[:, :position], changed_BTD[:, :position])
+            assert not torch.equal(h_BTD[:, position], changed_BTD[:, position])
+
+
+def test_the_last_answer_depends_on_the_first_token_through_attention_only():
+    x_BT = torch.randint(11, (4, 7))
+    changed_BT = x_BT.clone()
+    changed_BT[:, 0] = (x_BT[:, 0] + 1) % 11
+    for op, sees in [("encoder", True), ("attention", True), ("feed_forward", False)]:
+        network = language_model(depth=1, width=8, ops=[op])
+        assert torch.equal(network(x_BT)[:, -1], network(changed_BT)[:, -1]) is not sees, op
+
+
+def test_all_levels_of_a_language_model_have_one_shape():
+    states = language_model(depth=3, width=8).hidden_states(torch.randint(11, (4, 7)))
+    assert [tuple(h_BTD.shape) for h_BTD in states] == [(4, 7, 8)] * 4
+
+
+def test_an_embedded_token_is_its_vector_plus_its_position():
+    stem = EmbeddedTokens(11, 3, 8)
+    h_BTD = stem(torch.tensor([[5, 0, 5]]))
+    torch.testing.assert_close(h_BTD[0, 2], stem.token_VD[5] + stem.position_TD[2])
+    torch.testing.assert_close(h_BTD[0, 2] - h_BTD[0, 0], stem.position_TD[2] - stem.position_TD[0])
+
+
+def test_flops_of_a_language_model_are_those_of_its_products():
+    tokens, width, inner = 7, 16, 2 * 16
+    network = language_model(depth=1, width=width)
+    attention = 2 * tokens * width * (3 * width + width) + 2 * 2 * tokens * tokens * width
+    assert level_flops(network, (7,)) == (0, attention + 2 * 2 * tokens * width * inner, 2 * tokens * width * 11)
+
+
+def test_a_language_model_of_many_levels_trains():
+    """Every character of a cycle tells the next: sixteen levels have to let that through."""
+    network = language_model(depth=16, width=32)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.003)
+    start_B = torch.arange(11)
+    text_BT = (start_B[:, None] + 3 * torch.arange(8)) % 11
+    for _ in range(60):
+        loss = functional.cross_entropy(network(text_BT[:, :-1]).flatten(0, 1), text_BT[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.05

@@ -19,10 +19,14 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True, kw_only=True)
 class Blobs:
-    """Gaussian blobs, one per class, that overlap; every `poisoned`-th training input is infinite."""
+    """Gaussian blobs, one per class, that overlap; every `poisoned`-th training input is infinite.
+
+    With `num_tokens`, inputs are random token ids, and each is its own label.
+    """
 
     input_shape: Sequence[int] = (4,)
     num_classes: int = 3
+    num_tokens: int = 0
     train_size: int = 24
     validation_size: int = 10
     test_size: int = 9
@@ -32,13 +36,17 @@ class Blobs:
         train = self._draw(self.train_size, 1)
         if self.poisoned:
             train.x[0] = torch.inf
-        return SearchData(train=train, validation=self._draw(self.validation_size, 2), num_classes=self.num_classes)
+        validation = self._draw(self.validation_size, 2)
+        return SearchData(train=train, validation=validation, num_classes=self.num_classes, num_tokens=self.num_tokens)
 
     def load_test(self) -> Split:
         return self._draw(self.test_size, 3)
 
     def _draw(self, size: int, seed: int) -> Split:
         generator = torch.Generator().manual_seed(seed)
+        if self.num_tokens:
+            x_NT = torch.randint(self.num_tokens, (size, *self.input_shape), generator=generator)
+            return Split(x=x_NT, y=x_NT % self.num_classes)
         centres_K = torch.randn(self.num_classes, *self.input_shape, generator=torch.Generator().manual_seed(0))
         y_N = torch.arange(size) % self.num_classes
         return Split(x=centres_K[y_N] + torch.randn(size, *self.input_shape, generator=generator), y=y_N)

@@ -16,7 +16,7 @@ from controllers.trial import Kind, Proposal
 from search_spaces import make_space
 from search_spaces.compose import answer
 from search_spaces.relaxations import make_relaxation
-from search_spaces.relaxations.relaxation import Concluding, Probed
+from search_spaces.relaxations.relaxation import Concluding, Drawing, Probed
 from tests.workers.blobs import TRAINING, blobs, job, train
 from workers.batches import Batches
 from workers.build import build_network
@@ -26,6 +26,7 @@ from workers.tasks import make_task
 
 EPOCHS = 3
 IMAGES = blobs(input_shape=[1, 8, 8], train_size=20, validation_size=13)
+TEXT = blobs(input_shape=[5], num_classes=6, num_tokens=6, train_size=20, validation_size=13)
 
 RESNET = {"family": "resnet", "depth": [1, 2, 3], "width": 4}
 MIXED_RESNET = {**RESNET, "ops": ["basic", "separable"]}
@@ -56,13 +57,21 @@ TRIALS = {
     "supernet with a curvature": (MIXED_RESNET, supernet(name="darts", order="first", eigenvalue_ratio=1.3)),
     "supernet that stops early": (MIXED_RESNET, supernet(name="darts", order="first", stable_epochs=1, max_skips=1)),
     "layer select": (RESNET, supernet(name="layer_select")),
+    "language model": (TRANSFORMER, network(TRANSFORMER, depth=2)),
+    "layer select of a language model": (TRANSFORMER, supernet(name="layer_select")),
+    "first-order supernet of a language model": (TRANSFORMER, supernet(name="darts", order="first")),
+    "elastic language model": (TRANSFORMER, supernet(name="elastic", distillation=0.5)),
+    "sandwich": (RESNET, supernet(name="elastic", sampling="sandwich", num_random=1, distillation=0.5)),
+    "blocks left out": (RESNET, supernet(name="elastic", drop_rate=0.5)),
 }
 
 
 def recount(one):
     """FLOPs by kind of charge, every step counted by torch alone."""
     data = make_task(one.task).load()
-    space = make_space(one.space, input_shape=data.input_shape, num_classes=data.num_classes)
+    space = make_space(
+        one.space, input_shape=data.input_shape, num_classes=data.num_classes, num_tokens=data.num_tokens
+    )
     built = build_network(one.proposal, space, seed=one.seed)
     batches = Batches(data, batch_size=one.training.batch_size, seed=one.seed)
     recipe = make_recipe(
@@ -84,8 +93,11 @@ def recount(one):
         built.train()
         for number, (training, validation) in enumerate(batches.epoch(epoch)):
             for phase in recipe.phases(epoch):
-                if number == 0 or not phase.once:
-                    count(phase.kind, phase.step, training, validation)
+                if phase.once and number:
+                    continue
+                if isinstance(built, Drawing):
+                    built.draw()
+                count(phase.kind, phase.step, training, validation)
         built.eval()
         with torch.no_grad():
             for x in torch.split(data.validation.x, BATCH_SIZE):
@@ -105,7 +117,8 @@ def recount(one):
 @pytest.mark.parametrize("name", TRIALS)
 def test_the_ledger_charges_what_torch_counts(name):
     space, proposal = TRIALS[name]
-    one = job(space=space, proposal=proposal, task=IMAGES, training=replace(TRAINING, batch_size=6), epochs=EPOCHS)
+    task = TEXT if "language" in name else IMAGES
+    one = job(space=space, proposal=proposal, task=task, training=replace(TRAINING, batch_size=6), epochs=EPOCHS)
     outcome = train(one)
     counts = recount(one)
     assert {charge.kind: charge.cost.flops for charge in outcome.charges} == counts

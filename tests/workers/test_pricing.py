@@ -11,11 +11,11 @@ from torch import nn
 from controllers.cost import ChargeKind, total
 from controllers.trial import Kind, Measurement, Proposal
 from search_spaces import make_space
-from search_spaces.compose import sample
+from search_spaces.compose import enumerate_space, sample
 from search_spaces.errors import TrialFailed
 from search_spaces.mlp import Mlp
 from search_spaces.relaxations import make_relaxation
-from tests.search_spaces.examples import EXAMPLES
+from tests.search_spaces.examples import EXAMPLES, make_example
 from tests.workers.blobs import MLP, TRAINING, architecture, blobs, job, train
 from workers.pricing import DataShape, Pricer
 from workers.recipes import RECIPES
@@ -25,30 +25,24 @@ TRAIN, VALIDATION = 21, 11
 
 
 def pricer(space, input_shape, **fields):
-    shape = DataShape(input_shape=tuple(input_shape), num_train=TRAIN, num_validation=VALIDATION)
+    input_shape = tuple(input_shape)
+    label_shape = input_shape if getattr(space, "num_tokens", 0) else ()
+    shape = DataShape(input_shape=input_shape, label_shape=label_shape, num_train=TRAIN, num_validation=VALIDATION)
     return Pricer(space, shape, **fields)
 
 
 def counted(example, proposal, training=TRAINING):
     """FLOPs of one epoch of the real trial."""
-    task = blobs(
-        input_shape=example["input_shape"],
-        num_classes=example["num_classes"],
-        train_size=TRAIN,
-        validation_size=VALIDATION,
-    )
+    of_task = {name: value for name, value in example.items() if name != "options"}
+    task = blobs(**of_task, train_size=TRAIN, validation_size=VALIDATION)
     outcome = train(job(proposal=proposal, space=example["options"], task=task, training=training, epochs=1))
     assert isinstance(outcome, Measurement), outcome
     return total(outcome.charges).flops
 
 
-def space_of(example):
-    return make_space(example["options"], input_shape=example["input_shape"], num_classes=example["num_classes"])
-
-
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_price_of_an_architecture_is_what_is_counted(name):
-    example, space = EXAMPLES[name], space_of(EXAMPLES[name])
+    example, space = EXAMPLES[name], make_example(EXAMPLES[name])
     prices = pricer(space, example["input_shape"])
     rng = np.random.default_rng(0)
     for one in dict.fromkeys(sample(space, rng) for _ in range(4)):
@@ -59,7 +53,7 @@ def test_the_price_of_an_architecture_is_what_is_counted(name):
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_part_by_part_is_the_same_as_whole(name):
-    space = space_of(EXAMPLES[name])
+    space = make_example(EXAMPLES[name])
     prices = pricer(space, EXAMPLES[name]["input_shape"])
     rng = np.random.default_rng(1)
     for one in [sample(space, rng) for _ in range(8)]:
@@ -75,6 +69,7 @@ CHAINS = {
     "mlp": chain("mlp", depth=[0, 2, 3]),
     "resnet": chain("resnet", depth=[1, 2]),
     "transformer": chain("transformer", depth=[1, 2], heads=2),
+    "transformer_text": {**chain("transformer", depth=[1, 2], heads=2), "input_shape": (5,), "num_tokens": 3},
     "cell": chain("cell", depth=[1, 2]),
 }
 RELAXED = {
@@ -105,7 +100,7 @@ def test_the_price_of_a_supernet_is_what_is_counted(family, method):
     if family == "cell" and method == "layer select":
         example = chain("cell", depth=[1, 2], ops=["nor_conv_1x1"])
     proposal = supernet(RELAXED[method])
-    prices = pricer(space_of(example), example["input_shape"])
+    prices = pricer(make_example(example), example["input_shape"])
     price = prices.epoch_cost(proposal, TRAINING) + prices.conclusion_cost(proposal)
     assert price.flops == counted(example, proposal)
 
@@ -118,16 +113,16 @@ def test_every_recipe_is_priced_here():
 def test_the_price_follows_the_batch_size(batch_size):
     example = EXAMPLES["resnet"]
     training = replace(TRAINING, batch_size=batch_size)
-    proposal = Proposal(architecture=sample(space_of(example), np.random.default_rng(2)))
-    price = pricer(space_of(example), example["input_shape"]).epoch_cost(proposal, training)
+    proposal = Proposal(architecture=sample(make_example(example), np.random.default_rng(2)))
+    price = pricer(make_example(example), example["input_shape"]).epoch_cost(proposal, training)
     assert price.flops == counted(example, proposal, training)
 
 
 def test_the_price_follows_the_precision():
     example = EXAMPLES["mlp"]
     training = replace(TRAINING, precision="bfloat16")
-    proposal = Proposal(architecture=sample(space_of(example), np.random.default_rng(2)))
-    price = pricer(space_of(example), example["input_shape"]).epoch_cost(proposal, training)
+    proposal = Proposal(architecture=sample(make_example(example), np.random.default_rng(2)))
+    price = pricer(make_example(example), example["input_shape"]).epoch_cost(proposal, training)
     assert price.flops == counted(example, proposal, training)
 
 
@@ -139,6 +134,21 @@ def test_two_steps_of_an_mlp_priced_by_hand():
     assert price.flops == 2 * step + VALIDATION * forward
 
 
+def test_a_language_model_priced_by_hand():
+    """Labels per position change no product; an embedding is none."""
+    width, tokens, context = 8, 7, 5
+    space = make_space(
+        {"family": "transformer", "depth": 0, "width": width},
+        input_shape=(context,),
+        num_classes=tokens,
+        num_tokens=tokens,
+    )
+    (only,) = enumerate_space(space)
+    head = 2 * context * width * tokens
+    price = pricer(space, (context,)).epoch_cost(Proposal(architecture=only), TRAINING)
+    assert price.flops == 2 * 8 * 3 * head + VALIDATION * head
+
+
 def test_validation_passes_are_those_of_the_evaluation():
     shape = DataShape(input_shape=(1,), num_train=1, num_validation=1100)
     assert shape.validation_sizes() == [512, 512, 76]
@@ -146,7 +156,7 @@ def test_validation_passes_are_those_of_the_evaluation():
 
 
 def test_pricing_draws_no_random_number_and_leaves_no_gradient_mode():
-    space = space_of(EXAMPLES["cell"])
+    space = make_example(EXAMPLES["cell"])
     before = torch.get_rng_state()
     pricer(space, EXAMPLES["cell"]["input_shape"]).epoch_cost(
         Proposal(architecture=sample(space, np.random.default_rng(0))), TRAINING
@@ -203,7 +213,7 @@ def test_a_network_that_does_not_return_has_no_price():
 def test_the_final_evaluation_is_not_part_of_the_price():
     """It is charged to an account of its own."""
     example = EXAMPLES["mlp"]
-    space = space_of(example)
+    space = make_example(example)
     proposal = Proposal(architecture=sample(space, np.random.default_rng(0)))
     outcome = train(job())
     assert ChargeKind.TEST not in {charge.kind for charge in outcome.charges}

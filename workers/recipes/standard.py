@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,8 @@ class Standard:
     """Minimises a loss on training batches.
 
     `parameters`, in torch's form, are what it trains, by default all; `loss` is by default the network's own objective
-    if it has one, else cross-entropy.
+    if it has one, else cross-entropy; `schedule`, by default the study's, is for trainings that are parts of a longer
+    one.
     """
 
     def __init__(
@@ -35,7 +37,9 @@ class Standard:
         num_steps: int,
         parameters: ParamsT | None = None,
         loss: Loss | None = None,
+        schedule: Literal["one_cycle", "cosine", "constant"] | None = None,
     ) -> None:
+        training = training if schedule is None else replace(training, schedule=schedule)
         self.network = network
         self.training = training
         self.loss = training_loss if loss is None else loss
@@ -76,22 +80,29 @@ def training_loss(network: nn.Module, batch: Split, training: Training) -> Tenso
         return cross_entropy(network, batch, training)
 
     def criterion(y_BK: Tensor, y_B: Tensor) -> Tensor:
-        return F.cross_entropy(y_BK.float(), y_B, label_smoothing=training.label_smoothing, reduction="none")
+        of_labels = _label_losses(y_BK, y_B, training, reduction="none")
+        return of_labels.reshape(len(y_B), -1).mean(dim=1)
 
     with _precision(batch, training):
         return network.objective(batch.x, batch.y, criterion)
 
 
 def cross_entropy(network: nn.Module, batch: Split, training: Training) -> Tensor:
-    """Mean loss of one batch, a scalar, in the precision that the study asks for."""
+    """Mean loss of all labels of one batch, a scalar, in the precision that the study asks for."""
     with _precision(batch, training):
         y_BK = network(batch.x)
-    return F.cross_entropy(y_BK.float(), batch.y, label_smoothing=training.label_smoothing)
+    return _label_losses(y_BK, batch.y, training)
 
 
 def penalty(network: nn.Module) -> Tensor | float:
     """What the architecture pays beside the loss."""
     return network.penalty() if isinstance(network, Penalized) else 0.0
+
+
+def _label_losses(y_BK: Tensor, y_B: Tensor, training: Training, *, reduction: str = "mean") -> Tensor:
+    """Losses of all labels: one per example, or one per position of `y_BTK` and `y_BT`."""
+    logits, labels = y_BK.float().flatten(0, -2), y_B.flatten()
+    return F.cross_entropy(logits, labels, label_smoothing=training.label_smoothing, reduction=reduction)
 
 
 def _precision(batch: Split, training: Training) -> torch.autocast:

@@ -10,15 +10,21 @@ from search_spaces.registry import resolve
 from search_spaces.values import read
 from workers.tasks.digits import Digits
 from workers.tasks.npz import Npz
+from workers.tasks.number_line import NumberLine
+from workers.tasks.parity import Parity
 from workers.tasks.spiral import Spiral
 from workers.tasks.task import SearchData, Split, Task
+from workers.tasks.text import Text
 
 __all__ = ["TASKS", "SearchData", "Split", "Task", "make_task"]
 
 TASKS: dict[str, type[Task]] = {
     "digits": Digits,
     "npz": Npz,
+    "number_line": NumberLine,
+    "parity": Parity,
     "spiral": Spiral,
+    "text": Text,
 }
 """Tasks by the name that a study file uses. Adding one is one file and one line here."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from search_spaces.errors import InvalidInput
 
 
-def split_indices(y: NDArray[np.int64], sizes: Mapping[str, int], *, seed: int) -> dict[str, NDArray[np.intp]]:
+def split_indices(y: NDArray[Any], sizes: Mapping[str, int], *, seed: int) -> dict[str, NDArray[np.intp]]:
     """Disjoint random subsets with the asked sizes, classes in the proportions of `y` (stratified).
 
     Examples are ranked inside their class in random order; all examples are then ordered by relative rank, which

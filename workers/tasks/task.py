@@ -1,11 +1,11 @@
 """What a task is: labelled inputs in three fixed splits.
 
-Shapes: N examples, `...` the shape of one input.
+Shapes: N examples, T positions of a text, `...` the shape of one input.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -14,7 +14,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Inputs `x_N...` (float32) and class labels `y_N` (int64)."""
+    """Inputs and class labels.
+
+    Either inputs `x_N...` (float32) with one label each, `y_N` (int64); or token ids `x_NT` (int64) with one label per
+    position, `y_NT` (int64).
+    """
 
     x: Tensor
     y: Tensor
@@ -34,17 +38,22 @@ class SearchData:
     train: Split
     validation: Split
     num_classes: int
+    num_tokens: int = 0
+    """How many ids the inputs are made of, from 0; 0: the inputs are numbers, not token ids."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one input."""
         return tuple(self.train.x.shape[1:])
 
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """Shape of the labels of one input: empty for a single one."""
+        return tuple(self.train.y.shape[1:])
+
     def to(self, device: torch.device) -> SearchData:
         """A copy on `device`, where it stays resident."""
-        return SearchData(
-            train=self.train.to(device), validation=self.validation.to(device), num_classes=self.num_classes
-        )
+        return replace(self, train=self.train.to(device), validation=self.validation.to(device))
 
 
 class Task(Protocol):

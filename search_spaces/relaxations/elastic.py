@@ -1,0 +1,189 @@
+"""Elastic depth: one network whose every prefix is trained, so that all depths are scored at the price of one training.
+
+Three ways to train prefixes, which combine:
+
+- heads at many levels in every step: all allowed depths, or the sandwich of the deepest, the shallowest and a few at
+  random (Yu & Huang, ICCV 2019, arXiv 1903.05134; depth: once-for-all, Cai et al., ICLR 2020, arXiv 1908.09791);
+- distillation of the deepest into the others (the same papers);
+- blocks left out at random: stochastic depth, linearly more towards the end (Huang et al., ECCV 2016, arXiv
+  1603.09382), or LayerDrop, everywhere alike (Fan et al., ICLR 2020, arXiv 1909.11556). A block that is left out is
+  not computed, and its FLOPs are not paid.
+
+A prefix is ranked by its validation loss inside the network. That ranking is cheap and biased: the shared blocks serve
+all depths at once.
+
+Differences from the papers: the depth is the only thing that is elastic; nothing is scaled at test time, since the
+derived networks are trained on. Shapes: B batch, K classes, L levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass as validated
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from search_spaces.architecture import Architecture
+from search_spaces.chain import Chain
+from search_spaces.chain_space import ChainSpace
+from search_spaces.compose import answer
+from search_spaces.errors import InvalidInput
+from search_spaces.relaxations.chains import chain_of_depths, with_depths
+from search_spaces.relaxations.relaxation import LEVEL_LOSS, Criterion, Probe, Readings
+from search_spaces.space import SearchSpace
+from search_spaces.values import CONFIG
+
+
+@validated(frozen=True, kw_only=True, config=CONFIG)
+class Elastic:
+    """Trains the prefixes of a chain with one stage and nothing else to choose."""
+
+    depths: tuple[int, ...] = ()
+    """Depths to train, among those of the space; empty: all of them."""
+    heads: Literal["own", "shared"] = "own"
+    """A head for every depth, or one that reads every level."""
+    sampling: Literal["all", "sandwich", "deepest"] = "all"
+    """Which depths a step trains."""
+    num_random: int = Field(default=2, ge=0)
+    """Depths at random in a sandwich, beside the deepest and the shallowest."""
+    distillation: float = Field(default=0.0, ge=0, le=1)
+    """Share of the deepest network's answers, rather than the labels, in what the others learn."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Of the distilled answers."""
+    drop_rate: float = Field(default=0.0, ge=0, lt=1)
+    """Probability that a block is left out of a training step; that of the last block if it grows."""
+    drop_growth: Literal["linear", "constant"] = "linear"
+    """Linear: from (nearly) none at the first block, as in stochastic depth; constant: LayerDrop."""
+
+    recipe = "standard"
+    inheritable = True
+
+    def recipe_options(self) -> Mapping[str, Any]:
+        return {}
+
+    def check(self, space: SearchSpace) -> None:
+        _, allowed = chain_of_depths(space, method="elastic")
+        if unknown := set(self.depths) - set(allowed):
+            raise InvalidInput(
+                f"must be among the space's depths {list(allowed)}, got {sorted(unknown)}", field="depths"
+            )
+        if len(set(self.depths)) != len(self.depths) or len(self.depths) == 1:
+            raise InvalidInput(f"must be at least two and distinct, got {list(self.depths)}", field="depths")
+
+    def supernet(self, space: SearchSpace) -> nn.Module:
+        self.check(space)
+        chain, allowed = chain_of_depths(space, method="elastic")
+        return ElasticNetwork(chain, tuple(sorted(self.depths or allowed)), self)
+
+
+class ElasticNetwork(nn.Module):
+    """The deepest of the depths, with heads on the way."""
+
+    def __init__(self, space: ChainSpace, depths: tuple[int, ...], options: Elastic) -> None:
+        super().__init__()
+        self.space = space
+        self.depths = depths
+        self.options = options
+        self.chain: Chain = space.build(answer(space, with_depths(space, depths[-1:]), partial=True))
+        self.heads = nn.ModuleDict()
+        if options.heads == "own":
+            self.chain.head = nn.Identity()
+            width = space.all_stages()[0].width[0]
+            self.heads.update({str(depth): space.make_head(width) for depth in depths})
+        self._kept = self._all_kept
+
+    def forward(self, x_B: Tensor) -> Tensor:
+        """Logits `y_BK` of the deepest prefix."""
+        return self._logits(self.depths[-1], self.chain.hidden_states(x_B)[-1])
+
+    def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:
+        """Mean loss of the depths that this step trains."""
+        states = self._states_with_drops(x_B)
+        logits = {depth: self._logits(depth, states[depth]) for depth in self._sample()}
+        losses = {depth: criterion(y_BK, y_B).mean() for depth, y_BK in logits.items()}
+        alpha, deepest = self.options.distillation, self.depths[-1]
+        if alpha:
+            teacher_BK = logits[deepest].detach()
+            for depth in losses.keys() - {deepest}:
+                taught = distillation(logits[depth], teacher_BK, self.options.temperature)
+                losses[depth] = (1 - alpha) * losses[depth] + alpha * taught
+        return torch.stack(list(losses.values())).mean()
+
+    def probe(self, x_B: Tensor) -> Probe:
+        """Every level by its own head; a level without one is read by the head of the next depth that has one."""
+        states = self.chain.hidden_states(x_B)
+        readers = [min(depth for depth in self.depths if depth >= level) for level in range(len(states))]
+        levels = [self._logits(reader, state) for reader, state in zip(readers, states, strict=True)]
+        return Probe(logits=levels[-1], levels=levels)
+
+    def draw(self) -> int:
+        """Draw the blocks that the next step keeps; returns how many, since all blocks are alike."""
+        count = len(self._all_kept)
+        growth = torch.arange(1, count + 1) / count if self.options.drop_growth == "linear" else torch.ones(count)
+        self._kept = (torch.rand(count) >= self.options.drop_rate * growth).tolist()
+        return sum(self._kept)
+
+    def architecture_parameters(self) -> list[nn.Parameter]:
+        """None: depths are ranked, not learned by gradient."""
+        return []
+
+    def constrain(self) -> None:
+        """Nothing to do."""
+
+    def profile(self) -> tuple[float, ...]:
+        """The share of every level in what is trained."""
+        share = dict.fromkeys(self.depths, 1.0)
+        if self.options.sampling == "sandwich":
+            between = self.depths[1:-1]
+            share |= dict.fromkeys(between, min(self.options.num_random / max(len(between), 1), 1.0))
+        elif self.options.sampling == "deepest":
+            share = {self.depths[-1]: 1.0}
+        total = sum(share.values())
+        return tuple(share.get(level, 0.0) / total for level in range(self.depths[-1] + 1))
+
+    def derive(self, readings: Readings) -> tuple[Architecture, ...]:
+        """The depths by their validation loss inside the network (ties: shallow)."""
+        ranked = sorted(self.depths, key=lambda depth: (readings[LEVEL_LOSS][depth], depth))
+        return tuple(answer(self.space, with_depths(self.space, (depth,))) for depth in ranked)
+
+    @property
+    def _all_kept(self) -> list[bool]:
+        return [True] * self.depths[-1]
+
+    def _sample(self) -> Sequence[int]:
+        """The depths that one step trains, the deepest among them; always equally many."""
+        match self.options.sampling:
+            case "all":
+                return self.depths
+            case "deepest":
+                return self.depths[-1:]
+            case _:
+                between = self.depths[1:-1]
+                picked = torch.randperm(len(between))[: self.options.num_random].tolist()
+                return [self.depths[0], *(between[index] for index in sorted(picked)), self.depths[-1]]
+
+    def _states_with_drops(self, x_B: Tensor) -> list[Tensor]:
+        """The hidden state after every level, where a block that is left out passes on its input."""
+        states = [self.chain.stem(x_B)]
+        for block, kept in zip(self.chain.blocks, self._kept, strict=True):
+            states.append(block(states[-1]) if kept else states[-1])
+        return states
+
+    def _logits(self, depth: int, h_B: Tensor) -> Tensor:
+        head = self.heads[str(depth)] if self.options.heads == "own" else self.chain.head
+        y_BK: Tensor = head(h_B)
+        return y_BK
+
+
+def distillation(student_BK: Tensor, teacher_BK: Tensor, temperature: float) -> Tensor:
+    """`T^2 KL(teacher || student)` of answers softened by T, the mean over all labels (Hinton et al., 2015)."""
+    return temperature**2 * F.kl_div(
+        (student_BK / temperature).flatten(0, -2).log_softmax(dim=-1),
+        (teacher_BK / temperature).flatten(0, -2).log_softmax(dim=-1),
+        reduction="batchmean",
+        log_target=True,
+    )

@@ -1,0 +1,110 @@
+"""Real trainings, without Ray: networks that start with the weights of another trial of their run."""
+
+import pytest
+import torch
+
+from controllers.trial import Kind
+from nas.driver import Driver
+from nas.plan import Plan
+from nas.spec import dump_spec, parse_spec
+from nas.store import open_store
+from nas.study import Study
+from workers import flight
+from workers.build import build_network, start_from
+from workers.train import run
+
+CPU = torch.device("cpu")
+FILE = {
+    "name": "study",
+    "task": {"name": "digits", "train_size": 64, "validation_size": 40},
+    "space": {"family": "mlp", "depth": {"min": 1, "max": 4}, "width": 8},
+    "seeds": 1,
+    "budget": {"of_grid": 1.5},
+    "training": {"epochs": 8, "batch_size": 16},
+    "final": {"training": {"epochs": 1}},
+    "resources": {"workers": 1},
+}
+METHODS = {
+    "adanet": {},
+    "autogrow": {"patience": 4},
+    "net2deeper": {"min_gain": 0},
+    "stacking": {},
+    "elastic": {"derived_start": "supernet", "derived_epochs": "all"},
+    "layer_select": {"deliver": "supernet"},
+}
+
+
+def play(method, tmp_path, *, killed_after=None):
+    """Carry out the study; the driver may be thrown away after some trials and made again from the database.
+
+    Returns:
+        the tables, and the jobs by number with the weights that every trial of the search ended with.
+    """
+    plan = Plan(parse_spec({**FILE, "methods": [{"method": method, **METHODS[method]}]}))
+    jobs, weights = {}, {}
+    with open_store(f"sqlite:///{tmp_path / 'nas.db'}") as store:
+        study_id = store.create_study("study", dump_spec(plan.spec), plan.runs, {})
+        driver = Driver(Study(plan), store, study_id, tmp_path / "files")
+        while (assignment := driver.next()) is not None:
+            number = assignment.number
+            if number == killed_after:
+                killed_after = None
+                driver = Driver(Study(plan, store.load(study_id)), store, study_id, tmp_path / "files")
+                continue
+            epochs = []
+            outcome = run(assignment.job, device=CPU, report=lambda epoch, _, into=epochs: into.append(epoch))
+            jobs[number] = assignment.job
+            if (assignment.job.folder / flight.WEIGHTS).exists():
+                weights[number] = flight.load_tensors(assignment.job.folder / flight.WEIGHTS, CPU)
+            driver.finish(assignment.run, number, outcome, epochs)
+        tables = {name: store.frame(name, "study") for name in ("runs", "trials", "charges", "depth_profiles")}
+    return tables, jobs, weights
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_run_pays_for_every_stage_and_keeps_only_its_choice(method, tmp_path):
+    tables, jobs, _ = play(method, tmp_path)
+    (found,) = tables["runs"].to_dict("records")
+    search = tables["charges"][tables["charges"]["account"] == "search"]
+    assert found["phase"] == "done", found["stop_reason"]
+    assert set(tables["trials"]["status"]) == {"complete"}, tables["trials"]["reason"].tolist()
+    assert search["flops"].sum() == found["spent"] <= found["budget"]
+    assert found["spent"] > 0.9 * found["budget"]  # the last stage takes what is left, but for less than an epoch
+    heirs = [number for number, job in jobs.items() if job.proposal.inherits]
+    assert len(heirs) >= {"layer_select": 0, "elastic": 1}.get(method, 3)
+    assert [int(path.name) for path in (tmp_path / "files" / "000").iterdir()] == [found["choice"]]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_driver_that_dies_between_two_stages_changes_nothing(method, tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "other").mkdir()
+    whole, _, weights = play(method, tmp_path / "one")
+    resumed, _, same = play(method, tmp_path / "other", killed_after=1)
+    assert resumed["runs"]["delivered_test_accuracy"].tolist() == whole["runs"]["delivered_test_accuracy"].tolist()
+    assert weights.keys() == same.keys()
+    assert all(torch.equal(weights[n][name], same[n][name]) for n in weights for name in weights[n])
+
+
+def test_a_prefix_starts_where_the_supernet_ended(tmp_path):
+    """The first validation of the heir, before any step, would be that of the level inside the supernet."""
+    _, jobs, weights = play("elastic", tmp_path)
+    heir = jobs[1].proposal
+    depth = heir.architecture.depth
+    assert tuple(heir.inherits["blocks"]) == tuple(range(1, depth + 1))
+    supernet = weights[0]
+    plan = Plan(parse_spec({**FILE, "methods": ["grid"]}))
+    network = build_network(heir, plan.space, seed=0)
+    start_from(network, heir, plan.space, supernet)
+    for name, tensor in network.state_dict().items():
+        source = name.replace("head", f"heads.{depth}") if name.startswith("head") else f"chain.{name}"
+        assert torch.equal(tensor, supernet[source])
+
+
+def test_a_supernet_is_delivered_and_retrained_as_it_is(tmp_path):
+    tables, jobs, _ = play("layer_select", tmp_path)
+    assert [job.proposal.kind for job in jobs.values()] == [Kind.RELAXATION, Kind.FINAL]
+    assert {job.proposal.relaxation["name"] for job in jobs.values()} == {"layer_select"}
+    (found,) = tables["runs"].to_dict("records")
+    assert found["delivered_test_accuracy"] > 0.2  # of ten classes
+    assert tables["trials"]["depth"].isna().all()  # a mixture has none
