@@ -11,7 +11,7 @@ from typing import Any
 from controllers.cost import Charge, Cost, total
 from search_spaces.architecture import Architecture
 from search_spaces.errors import TrialFailed
-from search_spaces.relaxations.relaxation import Readings
+from search_spaces.readings import Readings
 
 SCORE = "val_accuracy"
 """The metric that selection maximises. Test data never enters it."""

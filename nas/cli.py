@@ -18,6 +18,7 @@ from rich.text import Text
 
 from nas import output, tables
 from nas.comparing import closing_tables, compare_studies
+from nas.depth.command import answer_depth
 from nas.output import Format
 from nas.pareto_fronts import DEFAULT_OBJECTIVES, pareto_fronts, read_objectives, write_fronts
 from nas.records import StudyStatus
@@ -199,6 +200,22 @@ def compare(
             force=force,
             format=format,
         )
+
+
+@app.command()
+def depth(
+    studies: Annotated[list[str], typer.Argument(metavar="STUDY", help="Names or ids of one or more studies.")],
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.svg", help="Draw how the weights of the levels moved in training.")
+    ] = None,
+    db: Database = DEFAULT_DB,
+    format: Formatted = Format.TABLE,
+) -> None:
+    """Say which depth is best, in five ways, and how far they agree."""
+    with open_store(db, create=False) as store:
+        answer_depth(store, studies, plot=plot, format=format)
+    if plot is not None:
+        _say(f"Drawn in {plot}.")
 
 
 @app.command()

@@ -1,4 +1,7 @@
-"""Ranks of methods, and how far two rankings agree (Kendall, Biometrika 30, 1938; ties: Biometrika 33, 1945)."""
+"""Ranks of methods, and how far two rankings agree.
+
+By Kendall (Biometrika 30, 1938; ties: Biometrika 33, 1945), or by Spearman (American Journal of Psychology 15, 1904).
+"""
 
 from __future__ import annotations
 
@@ -22,3 +25,13 @@ def kendall_tau(x: Sequence[float], y: Sequence[float]) -> float | None:
     x_NN, y_NN = (np.sign(np.subtract.outer(np.asarray(z), np.asarray(z))) for z in (x, y))
     scale = float(np.sqrt((x_NN**2).sum() * (y_NN**2).sum()))
     return float((x_NN * y_NN).sum()) / scale if scale else None
+
+
+def spearman(x: Sequence[float], y: Sequence[float]) -> float | None:
+    """Rho of two profiles: the correlation of their ranks, ties sharing theirs; None where one has only ties."""
+    from scipy.stats import spearmanr  # not everybody who imports this waits for SciPy
+
+    x_N, y_N = (np.round(np.asarray(z, dtype=float), DIGITS) for z in (x, y))
+    if len(x_N) < 2 or np.ptp(x_N) == 0 or np.ptp(y_N) == 0:
+        return None
+    return float(spearmanr(x_N, y_N).statistic)

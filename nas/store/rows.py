@@ -9,7 +9,7 @@ from typing import Any
 
 from controllers.trial import SCORE, Epoch, Measurement, Proposal, Status
 from search_spaces.architecture import Architecture, canonical_json
-from search_spaces.relaxations.relaxation import READINGS, Readings
+from search_spaces.readings import READINGS, Readings
 from search_spaces.values import dump
 
 RUN_SCORES = {

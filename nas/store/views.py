@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Double, Integer, Text, inspect, text
 from sqlalchemy.types import TypeEngine
 
-from search_spaces.relaxations.relaxation import READINGS
+from search_spaces.readings import READINGS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,22 +9,17 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture
+from search_spaces.readings import LEVEL_ACCURACY as LEVEL_ACCURACY
+from search_spaces.readings import LEVEL_LOSS as LEVEL_LOSS
+from search_spaces.readings import READINGS as READINGS
+from search_spaces.readings import REMOVAL_ACCURACY as REMOVAL_ACCURACY
+from search_spaces.readings import REMOVAL_LOSS as REMOVAL_LOSS
+from search_spaces.readings import SCALED_WEIGHT as SCALED_WEIGHT
+from search_spaces.readings import Readings as Readings
 from search_spaces.space import SearchSpace
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 """From logits `y_BK` and labels `[B]`, or `y_BTK` and `[B, T]`, to the (mean) loss of every example, `[B]`."""
-
-SCALED_WEIGHT = "scaled_weight"
-"""Reading: the size of a level's weight times the root mean square of its hidden state on validation data."""
-LEVEL_ACCURACY, LEVEL_LOSS = "level_accuracy", "level_loss"
-"""Readings on validation data: the network with all weight on that level."""
-REMOVAL_ACCURACY, REMOVAL_LOSS = "removal_accuracy", "removal_loss"
-"""Readings on validation data: the network without that level."""
-READINGS = (SCALED_WEIGHT, LEVEL_ACCURACY, LEVEL_LOSS, REMOVAL_ACCURACY, REMOVAL_LOSS)
-"""What may be known of every level 0..L after an epoch, beside its weight."""
-
-Readings = Mapping[str, tuple[float, ...]]
-"""Numbers per level 0..L, by their names in `READINGS`."""
 
 
 @runtime_checkable

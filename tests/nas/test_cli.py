@@ -249,7 +249,8 @@ def test_no_command_is_a_request_for_help(nas):
     code, out, _ = nas()
     assert code == 0
     assert all(
-        command in out for command in ("run", "resume", "ls", "show", "trials", "compare", "pareto", "query", "db")
+        command in out
+        for command in ("run", "resume", "ls", "show", "trials", "compare", "depth", "pareto", "query", "db")
     )
 
 

@@ -1,0 +1,41 @@
+"""Whole numbers to choose from, as a study file writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from search_spaces.errors import InvalidInput
+
+MAX_OPTIONS = 10_000
+"""Of one decision: a slip in a range should not fill the memory."""
+
+
+def options(value: object) -> tuple[int, ...]:
+    """`3`, `[1, 2, 4]` or `{min: 1, max: 12, step: 1}` as a tuple of distinct whole numbers."""
+    match value:
+        case bool():
+            numbers: Sequence[object] = ()
+        case int():
+            numbers = (value,)
+        case {"min": int(low), "max": int(high), **rest} if set(rest) <= {"step"}:
+            step = rest.get("step", 1)
+            numbers = range(low, high + 1, step) if isinstance(step, int) and step > 0 else ()
+            if len(numbers) > MAX_OPTIONS:
+                raise InvalidInput(f"must have at most {MAX_OPTIONS} options, got {len(numbers)}")
+        case [*items]:
+            numbers = items
+        case _:
+            numbers = ()
+    whole = tuple(n for n in numbers if isinstance(n, int) and not isinstance(n, bool) and n >= 0)
+    if not whole or len(whole) != len(numbers) or len(set(whole)) != len(whole):
+        raise InvalidInput(
+            f"must be a whole number, a list of distinct ones, or {{min, max, step}} with min <= max, got {value!r}"
+        )
+    return whole
+
+
+Options = Annotated[tuple[int, ...], BeforeValidator(options)]
+"""Whole numbers to choose from. One of them is no decision."""
