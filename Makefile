@@ -28,6 +28,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/optuna_adapter.py
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/posterior_depth.py --epochs 250 --batch-size 64
 
 ## Other packages on a published protocol, each in an environment of its own (hours; goes on where it was stopped).
 bench-peers: $(INSTALLED)

@@ -75,8 +75,8 @@ REPORTED = {
     ),
     "spiral": DepthTask(task={"name": "spiral", "turns": 3, "test_size": 2048}, space=dense(16), epochs=40),
     "parity": DepthTask(
-        task={"name": "parity", "length": 7, "train_size": 1024, "validation_size": 512, "test_size": 1024},
-        space=residual(24),
+        task={"name": "parity", "length": 8, "train_size": 2048, "validation_size": 512, "test_size": 1024},
+        space=residual(32),
         epochs=40,
     ),
     "digits": DepthTask(
@@ -90,3 +90,23 @@ REPORTED = {
     "pendigits": DepthTask(task=table("pendigits", 1000, 1000, 4000), space=dense(32), epochs=40),
 }
 """What is reported. Nothing was tuned on them."""
+
+TUNING = {
+    "vowel": DepthTask(task=table("vowel", 400, 200, 390), space=residual(24), epochs=40),
+    "segment": DepthTask(task=table("segment", 600, 500, 1210), space=dense(24), epochs=30),
+    "optdigits": DepthTask(
+        task={
+            **table("optdigits", 400, 500, 4000),
+            "standardize": False,
+        },
+        space=dense(24),
+        epochs=40,
+    ),
+    "easy spiral": DepthTask(task={"name": "spiral", "turns": 2, "data_seed": 1}, space=dense(8), epochs=40),
+    "short number line": DepthTask(
+        task={"name": "number_line", "bits": 5, "train_size": 1024, "validation_size": 512, "test_size": 2048},
+        space=dense(12),
+        epochs=30,
+    ),
+}
+"""On which hyperparameters were chosen."""

@@ -10,6 +10,7 @@ once and remembered, and a thousand architectures cost little more than one.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from search_spaces.architecture import canonical_json
 from search_spaces.chain_space import ChainSpace
 from search_spaces.errors import TrialFailed
 from search_spaces.flops import count_flops
-from search_spaces.relaxations.relaxation import Concluding, Growing, Probed
+from search_spaces.relaxations.relaxation import Bayesian, Concluding, Growing, Probed
 from search_spaces.space import SearchSpace
 from workers.build import build_network
 from workers.evaluate import BATCH_SIZE
@@ -103,6 +104,8 @@ class Pricer:
     def _whole(self, proposal: Proposal, training: Training) -> int:
         shape = self.shape
         network = build_network(proposal, self.space, seed=0)
+        if isinstance(network, Bayesian):
+            network.begin(shape.num_train * math.prod(shape.label_shape))
         steps = shape.steps(training.batch_size)
         recipe = make_recipe(proposal.recipe, network, proposal.recipe_options, training=training, num_steps=steps)
         train = self._batch(min(training.batch_size, shape.num_train))

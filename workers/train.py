@@ -27,7 +27,16 @@ from search_spaces import make_space
 from search_spaces.architecture import canonical_json
 from search_spaces.errors import TrialFailed
 from search_spaces.flops import inference_flops
-from search_spaces.relaxations.relaxation import Annealed, Concluding, Drawing, Growing, Probed, Readings, Supernet
+from search_spaces.relaxations.relaxation import (
+    Annealed,
+    Bayesian,
+    Concluding,
+    Drawing,
+    Growing,
+    Probed,
+    Readings,
+    Supernet,
+)
 from search_spaces.values import dump, load
 from workers import flight
 from workers.batches import Batches
@@ -125,6 +134,8 @@ class Trainer:
     def _build(self) -> nn.Module:
         job, proposal = self.job, self.job.proposal
         network = build_network(proposal, self.space, seed=job.seed).to(self.meter.device)
+        if isinstance(network, Bayesian):
+            network.begin(self.data.train.y.numel())
         if job.parent_folder is not None and proposal.kind is not Kind.FINAL and not proposal.resumed_epochs:
             parent = flight.load_tensors(job.parent_folder / flight.WEIGHTS, self.meter.device)
             start_from(network, proposal, self.space, parent)

@@ -8,8 +8,10 @@ from typing import Any
 from search_spaces.errors import InvalidInput
 from search_spaces.registry import resolve
 from search_spaces.relaxations.darts import Darts
+from search_spaces.relaxations.depth_posterior import DepthPosterior
 from search_spaces.relaxations.elastic import Elastic
 from search_spaces.relaxations.ensemble import Ensemble
+from search_spaces.relaxations.layer_fusion import LayerFusion
 from search_spaces.relaxations.layer_select import LayerSelect
 from search_spaces.relaxations.relaxation import Relaxation, Supernet
 from search_spaces.values import load
@@ -18,8 +20,10 @@ __all__ = ["RELAXATIONS", "Relaxation", "Supernet", "make_relaxation"]
 
 RELAXATIONS: dict[str, type[Relaxation]] = {
     "darts": Darts,
+    "depth_posterior": DepthPosterior,
     "elastic": Elastic,
     "ensemble": Ensemble,
+    "layer_fusion": LayerFusion,
     "layer_select": LayerSelect,
 }
 """Relaxations by the name that a study file uses. Adding one is one file and one line here."""

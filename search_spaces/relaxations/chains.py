@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import reduce
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -76,7 +77,20 @@ def deepest(space: ChainSpace) -> Architecture:
     return answer(space, with_depths(space, max_depths(space)), partial=True)
 
 
+def architectures_of(space: ChainSpace, depths: Iterable[int]) -> tuple[Architecture, ...]:
+    """The chains of these depths, in a space of one stage with nothing else to choose."""
+    return tuple(answer(space, with_depths(space, (depth,))) for depth in depths)
+
+
 def weighted_sum(weights: Tensor, terms: Iterable[Tensor]) -> Tensor:
     """`sum_i weights[i] * terms[i]`, term by term: a stack of them would double the memory."""
     total: Tensor = reduce(torch.add, (weight * term for weight, term in zip(weights, terms, strict=True)))
     return total
+
+
+def sums_without_each(terms: Sequence[Tensor]) -> list[Tensor]:
+    """`sum_{j != i} terms[j]` for every i, without the cancellation of a subtraction."""
+    nothing = torch.zeros_like(terms[0])
+    before = accumulate(terms[:-1], initial=nothing)
+    after = reversed(list(accumulate(reversed(terms[1:]), initial=nothing)))
+    return [below + above for below, above in zip(before, after, strict=True)]

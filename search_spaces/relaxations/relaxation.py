@@ -65,6 +65,14 @@ class Penalized(Protocol):
 
 
 @runtime_checkable
+class Bayesian(Protocol):
+    """Its objective has a prior, which counts once against all training labels and not once per batch."""
+
+    def begin(self, num_labels: int) -> None:
+        """Called once before it is trained or priced, with the number of labels in the training data."""
+
+
+@runtime_checkable
 class Annealed(Protocol):
     """It changes on a schedule: a temperature, a window, a dropout rate."""
 

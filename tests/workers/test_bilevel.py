@@ -170,6 +170,14 @@ def test_architecture_step_descends_and_leaves_the_weights_alone(order):
     assert torch.equal(network.v, before.v)
 
 
+def test_the_architectures_rate_may_be_that_of_the_weights():
+    network, train, validation = tiny()
+    before = network.a.detach().clone()
+    recipe = bilevel(network, architecture_learning_rate=None, architecture_weight_decay=0.0)
+    recipe.architecture_step(train, validation)
+    assert (network.a - before).abs().tolist() == pytest.approx([XI, XI], rel=1e-4)
+
+
 def test_weight_phase_is_the_standard_step_with_its_own_clipping():
     training = Training(optimizer="sgd", learning_rate=0.1, momentum=0.9, schedule="constant", clip_norm=0.01)
     network, train, validation = tiny()

@@ -31,7 +31,14 @@ def joint(network, training, **options):
     return make_recipe("joint", network, options, training=training, num_steps=20)
 
 
-@pytest.mark.parametrize(("options", "rate"), [({}, RATE), ({"architecture_learning_rate": 0.003}, 0.003)])
+@pytest.mark.parametrize(
+    ("options", "rate"),
+    [
+        ({}, RATE),
+        ({"architecture_learning_rate": 0.003}, 0.003),
+        ({"architecture_learning_rate_factor": 0.1}, RATE / 10),
+    ],
+)
 def test_one_step_of_gradient_descent(options, rate):
     network = supernet()
     before = copy.deepcopy(network)
@@ -47,10 +54,12 @@ def test_one_step_of_gradient_descent(options, rate):
     assert phase.kind is ChargeKind.TRAIN
     loss = phase.step(batch(), batch())
     assert loss.item() == pytest.approx(F.cross_entropy(before(batch().x), batch().y).item())
-    assert gradients["k"] != 0
+    assert gradients["selector.k"] != 0
     for name, parameter in before.named_parameters():
         moved = network.get_parameter(name)
-        expected = parameter - (rate * gradients[name] if name == "k" else RATE * (gradients[name] + DECAY * parameter))
+        expected = parameter - (
+            rate * gradients[name] if name == "selector.k" else RATE * (gradients[name] + DECAY * parameter)
+        )
         torch.testing.assert_close(moved, expected)
 
 
@@ -60,7 +69,7 @@ def test_k_stays_among_the_levels(k):
     recipe = joint(network, Training(learning_rate=RATE, schedule="constant"), architecture_learning_rate=10.0)
     for _ in range(4):
         recipe.step(batch(), batch())
-        assert 1.0 <= network.k.item() <= 3.0
+        assert 1.0 <= network.selector.k.item() <= 3.0
 
 
 def test_both_rates_follow_the_schedule():
@@ -74,12 +83,28 @@ def test_both_rates_follow_the_schedule():
     assert peaks == pytest.approx([RATE, RATE / 10], rel=0.05)
 
 
+def test_warmup_trains_weights_alone():
+    """As the standard recipe does on the weights of the same network, whatever the architecture's own decay or rate."""
+    network, frozen = supernet(), supernet()
+    frozen.selector.k.requires_grad_(False)
+    training = Training(optimizer="adamw", learning_rate=RATE, weight_decay=DECAY, schedule="constant")
+    recipe = joint(network, training, warmup_epochs=2, architecture_learning_rate=1.0)
+    standard = make_recipe("standard", frozen, {}, training=training, num_steps=20)
+    assert [recipe.phases(epoch)[0].name for epoch in range(4)] == ["weights"] * 2 + ["joint"] * 2
+    for _ in range(3):
+        assert recipe.phases(1)[0].step(batch(), batch()) == standard.step(batch(), batch())
+    assert all(torch.equal(frozen.state_dict()[name], tensor) for name, tensor in network.state_dict().items())
+    recipe.phases(2)[0].step(batch(), batch())
+    # Adam's first step of k, which remembers nothing of the warm-up, is the whole rate: it is clipped at an end.
+    assert abs(network.selector.k.item() - frozen.selector.k.item()) > 0.4
+
+
 def test_whole_k_of_the_raw_selector_never_moves():
     network = supernet(initial_k=2.0)
     recipe = joint(network, Training(learning_rate=RATE))
     for _ in range(5):
         recipe.step(batch(), batch())
-    assert network.k.item() == 2.0
+    assert network.selector.k.item() == 2.0
 
 
 def test_resumes_to_the_bit():

@@ -78,7 +78,21 @@ RELAXED = {
     "curvature": {"name": "darts", "eigenvalue_ratio": 1.3, "weights": "gumbel", "flops_target": 0.5},
     "remedies": {"name": "darts", "weights": "sigmoid", "skip_dropout": 0.5, "auxiliary_skip": 1.0, "max_skips": 1},
     "removal": {"name": "darts", "select": "removal"},
+    "layer fusion": {"name": "layer_fusion"},
+    "layer fusion, sparse": {
+        "name": "layer_fusion",
+        "mix": "sparsemax",
+        "normalize_levels": True,
+        "level": "validation",
+    },
     "layer select": {"name": "layer_select"},
+    "layer select, remedied": {
+        "name": "layer_select",
+        "heads": "own",
+        "auxiliary_weight": 1.0,
+        "flop_penalty": 0.1,
+        "level": "validation",
+    },
 }
 
 
@@ -97,7 +111,7 @@ def supernet(options):
 @pytest.mark.parametrize("method", RELAXED)
 def test_the_price_of_a_supernet_is_what_is_counted(family, method):
     example = CHAINS[family]
-    if family == "cell" and method == "layer select":
+    if family == "cell" and method.startswith("layer"):
         example = chain("cell", depth=[1, 2], ops=["nor_conv_1x1"])
     proposal = supernet(RELAXED[method])
     prices = pricer(make_example(example), example["input_shape"])

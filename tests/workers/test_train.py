@@ -132,6 +132,12 @@ PROPOSALS = {
         recipe="bilevel",
         recipe_options={"order": "second", "architecture_learning_rate": 0.1},
     ),
+    "depth_posterior": Proposal(
+        kind=Kind.RELAXATION,
+        relaxation={"name": "depth_posterior", "posterior": "poisson", "initial_nu": 0.1},
+        recipe="joint",
+        recipe_options={"architecture_learning_rate": 0.3},
+    ),
     "layer_select": Proposal(kind=Kind.RELAXATION, relaxation={"name": "layer_select"}, recipe="joint"),
 }
 

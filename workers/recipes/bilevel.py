@@ -42,7 +42,10 @@ PERTURBATION = 0.01
 
 
 class Bilevel:
-    """Alternates the two levels; the hyperparameters are the paper's. Weights alone for `warmup_epochs`."""
+    """Alternates the two levels; the hyperparameters are the paper's. Weights alone for `warmup_epochs`.
+
+    An `architecture_learning_rate` of None is the peak rate of the weights; it follows no schedule.
+    """
 
     def __init__(
         self,
@@ -51,7 +54,7 @@ class Bilevel:
         training: Training,
         num_steps: int,
         order: Literal["first", "second"] = "first",
-        architecture_learning_rate: float = 3e-4,
+        architecture_learning_rate: float | None = 3e-4,
         architecture_betas: tuple[float, float] = (0.5, 0.999),
         architecture_weight_decay: float = 1e-3,
         warmup_epochs: int = 0,
@@ -70,7 +73,7 @@ class Bilevel:
         self.standard = Standard(network, training=training, num_steps=num_steps, parameters=self.weights)
         self.optimizer = torch.optim.Adam(
             self.architecture,
-            lr=architecture_learning_rate,
+            lr=training.learning_rate if architecture_learning_rate is None else architecture_learning_rate,
             betas=architecture_betas,
             weight_decay=architecture_weight_decay,
             fused=True,

@@ -1,0 +1,150 @@
+"""Does learning the depth pay at equal compute? All methods and controls, on all tasks, at parts of the grid's cost.
+
+    python benchmarks/learned_depth.py run --share 0.25 [--tasks digits ...] [--methods grid-ascending ...] [--seeds 10]
+    python benchmarks/learned_depth.py convergence [--seeds 5]
+    python benchmarks/learned_depth.py report > docs/learned_depth_tables.md
+
+`run` goes on where it stopped: what is in docs/learned_depth.csv is not run again, and a study that was interrupted is
+resumed from its database in the folder `learned-depth`. One line of the file is one run, and is written only after its
+ledger was audited: what its trials were charged is what it spent, and no more than its budget.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from depth_tasks import DEPTHS, REPORTED, TUNING, DepthTask
+
+from nas import Store, open_store, parse_spec, resume_study, run_study
+
+RESULTS = Path(__file__).parents[1] / "docs" / "learned_depth.csv"
+FOLDER = Path("learned-depth")
+COLUMNS = (
+    *("task", "share", "label", "seed", "depth", "delivered_val", "delivered_test", "retrained_test"),
+    *("budget_flops", "spent_flops", "stop_reason"),
+)
+
+GRIDS: dict[str, dict[str, Any]] = {
+    "grid-ascending": {"method": "grid"},
+    "grid-coarse": {"method": "grid", "order": "coarse_to_fine"},
+    "grid-shuffled": {"method": "grid", "order": "shuffled"},
+    "grid-halving": {"method": "successive_halving", "num_candidates": len(DEPTHS)},
+}
+FIXED: dict[str, dict[str, Any]] = {
+    f"fixed-{depth}": {"method": "fixed", "architecture": {"depth": depth}} for depth in DEPTHS
+}
+LEARNED: dict[str, dict[str, Any]] = {
+    "layer-select": {"method": "layer_select"},
+    "darts": {"method": "darts"},
+    "elastic": {"method": "elastic"},
+    "elastic-prefix": {"method": "elastic", "derived_start": "supernet", "derived_epochs": "all"},
+    "autogrow": {"method": "autogrow"},
+    "net2deeper": {"method": "net2deeper"},
+    "stacking": {"method": "stacking"},
+    "adanet": {"method": "adanet"},
+}
+METHODS = {**GRIDS, **FIXED, **LEARNED}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run")
+    run.add_argument("--share", type=float, default=0.25)
+    run.add_argument("--tasks", nargs="+", choices=[*REPORTED, *TUNING], default=list(REPORTED))
+    run.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    run.add_argument("--seeds", type=int, default=10)
+    run.add_argument("--results", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    FOLDER.mkdir(exist_ok=True)
+    with open_store(f"sqlite:///{FOLDER / 'nas.db'}") as store:
+        for task in arguments.tasks:
+            run_task(store, task, arguments.share, arguments.methods, arguments.seeds, arguments.results)
+
+
+def run_task(store: Store, name: str, share: float, labels: Sequence[str], num_seeds: int, results: Path) -> None:
+    """Run what is missing of one task at one share of the grid's cost."""
+    done = known(results)
+    missing = [label for label in labels if not {(name, share, label, seed) for seed in range(num_seeds)} <= done]
+    if not missing:
+        return
+    spec = study_file(name, share, {label: METHODS[label] for label in missing}, num_seeds)
+    stored = {summary.name: summary.status for summary in store.studies()}
+    if spec["name"] not in stored:
+        run_study(parse_spec(spec), store)
+    elif stored[spec["name"]] in ("running", "interrupted"):
+        resume_study(spec["name"], store)
+    append(results, [row for row in audited(store, spec["name"], name, share) if key(row) not in done])
+    print(f"{name} at {share:g}: {', '.join(missing)}", file=sys.stderr, flush=True)
+
+
+def study_file(name: str, share: float, methods: Mapping[str, Mapping[str, Any]], num_seeds: int) -> dict[str, Any]:
+    """One study: these methods on one task. Its name depends on all that it does."""
+    task: DepthTask = {**REPORTED, **TUNING}[name]
+    spec = {
+        "task": dict(task.task),
+        "space": dict(task.space),
+        "methods": [{"label": label, **method} for label, method in methods.items()],
+        "seeds": num_seeds,
+        "budget": {"of_grid": share},
+        "training": task.training,
+        "final": {"training": {"epochs": task.epochs}},
+        "resources": {"workers": 2, "storage": str(FOLDER / "files")},
+    }
+    digest = hashlib.sha256(repr(spec).encode()).hexdigest()[:8]
+    return {"name": f"{name.replace(' ', '-')}-{share:g}-{digest}", **spec}
+
+
+def audited(store: Store, study: str, task: str, share: float) -> Iterable[dict[str, Any]]:
+    """The finished runs of a study, each checked against the ledger."""
+    runs, charges = store.frame("runs", study), store.frame("charges", study)
+    charged = charges[charges["account"] == "search"].groupby("run")["flops"].sum()
+    for row in runs.to_dict("records"):
+        if row["phase"] != "done":
+            print(f"{study}: {row['label']}, seed {row['seed']}: {row['stop_reason']}", file=sys.stderr)
+            continue
+        assert charged[row["run"]] == row["spent"] <= row["budget"], f"the ledger of run {row['run']} does not add up"
+        yield {
+            "task": task,
+            "share": share,
+            "label": row["label"],
+            "seed": row["seed"],
+            "depth": "" if pd.isna(row["depth"]) else int(row["depth"]),
+            "delivered_val": row["delivered_val_accuracy"],
+            "delivered_test": row["delivered_test_accuracy"],
+            "retrained_test": row["retrained_test_accuracy"],
+            "budget_flops": row["budget"],
+            "spent_flops": row["spent"],
+            "stop_reason": row["stop_reason"],
+        }
+
+
+def key(row: Mapping[str, Any]) -> tuple[str, float, str, int]:
+    return str(row["task"]), float(row["share"]), str(row["label"]), int(row["seed"])
+
+
+def known(results: Path) -> set[tuple[str, float, str, int]]:
+    if not results.exists():
+        return set()
+    with results.open(newline="") as file:
+        return {key(row) for row in csv.DictReader(file)}
+
+
+def append(results: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    is_new = not results.exists()
+    with results.open("a", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        if is_new:
+            writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
