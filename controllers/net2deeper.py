@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from controllers.growing import NewBlocks, Stages, finishing, grown, seedling
 from controllers.trial import Proposal, Trial
-from search_spaces.errors import SearchExhausted
+from search_spaces.errors import InvalidInput, SearchExhausted
 from search_spaces.inheritance import NEW
 from search_spaces.relaxations.chains import chain_of_depths, deepest
 from search_spaces.space import SearchSpace
@@ -39,6 +39,8 @@ class Net2Deeper:
     def __post_init__(self) -> None:
         self._chain, depths = chain_of_depths(self.space, method="net2deeper")
         self._depths = sorted(depth for depth in depths if depth >= 1)
+        if self._chain.tied:
+            raise InvalidInput("net2deeper inserts blocks of their own: space.tied must be false")
         if self.new_blocks == "identity":
             chain = self._chain.build(deepest(self._chain))
             self._chain.make_identity(chain.blocks[-1], chain.parts()[-3])

@@ -6,18 +6,39 @@ Level 0 is the stem's output, level l the output of block l. Shapes: `x_B...` is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 from torch import Tensor, nn
 
 
-class Chain(nn.Module):
-    """Stem, blocks in sequence, head."""
+class Repeated(nn.ModuleList):
+    """One block applied several times: a list of that many blocks, which holds, and saves, their weights once."""
 
-    def __init__(self, stem: nn.Module, blocks: Sequence[nn.Module], head: nn.Module) -> None:
+    def __init__(self, block: nn.Module, times: int) -> None:
+        super().__init__()
+        self.add_module("0", block)
+        self.times = times
+
+    def __len__(self) -> int:
+        return self.times
+
+    def __iter__(self) -> Iterator[nn.Module]:
+        return repeat(self.get_submodule("0"), self.times)
+
+    def __getitem__(self, index: int | slice) -> nn.Module:  # type: ignore[override]
+        chosen = range(self.times)[index]
+        block = self.get_submodule("0")
+        return Repeated(block, len(chosen)) if isinstance(chosen, range) else block
+
+
+class Chain(nn.Module):
+    """Stem, blocks in sequence, head. In a tied chain, the blocks are `Repeated`."""
+
+    def __init__(self, stem: nn.Module, blocks: Sequence[nn.Module] | Repeated, head: nn.Module) -> None:
         super().__init__()
         self.stem = stem
-        self.blocks = nn.ModuleList(blocks)
+        self.blocks = blocks if isinstance(blocks, Repeated) else nn.ModuleList(blocks)
         self.head = head
 
     def forward(self, x_B: Tensor) -> Tensor:

@@ -4,6 +4,10 @@ A chain has one or more stages. Inside a stage all hidden states have one shape,
 for any other; between stages the shape may change. With one stage the decisions are `depth`, `width`,
 `block1.op`, `block1.width`, ...; with several they are `stage1.depth`, `stage1.block1.op`, ...
 
+In a tied chain one block is applied `depth` times, as in a recurrent network: it is asked for once, as `block.op` and
+`block.width`, its parameters count once and its FLOPs at every application. A tied chain of one block is an ordinary
+one, and has its id.
+
 A family (`mlp`, `resnet`, `transformer`, `cell`) is a subclass that names its `operations` and implements `make_stem`,
 `make_block` and `make_head`.
 """
@@ -19,9 +23,9 @@ from pydantic.dataclasses import dataclass as validated
 from torch import nn
 
 from search_spaces.architecture import Architecture
-from search_spaces.chain import Chain
+from search_spaces.chain import Chain, Repeated
 from search_spaces.errors import InvalidInput
-from search_spaces.options import Options
+from search_spaces.options import AnyOptions, Options
 from search_spaces.space import Choose
 from search_spaces.values import CONFIG
 
@@ -70,8 +74,10 @@ class ChainSpace:
     """Several stages with their own depths, widths and strides."""
     ops: tuple[str, ...] = ()
     """Operations that every block chooses from; empty: the family's first."""
-    block_width: Options = ()
+    block_width: AnyOptions = ()
     """Inner widths that every block with an inner width chooses from; empty: left to the family."""
+    tied: bool = False
+    """All blocks share one set of weights, so that the depth is how often one block is applied (one stage)."""
 
     family: ClassVar[str]
     operations: ClassVar[tuple[str, ...]]
@@ -79,6 +85,8 @@ class ChainSpace:
     operations_without_width: ClassVar[tuple[str, ...]] = ()
     """Those that have no inner width, so that it is never asked for them."""
     default_width: ClassVar[int]
+    tieable: ClassVar[bool] = False
+    """Whether a block means the same at every level. One with batch statistics does not: they are of one level."""
 
     def __post_init__(self) -> None:
         if not self.input_shape or min(self.input_shape) < 1:
@@ -100,6 +108,10 @@ class ChainSpace:
             raise InvalidInput("must be at least 1, got 0", field="block_width")
         if self.block_width and set(self.all_ops()) <= set(self.operations_without_width):
             raise InvalidInput(f"none of {', '.join(self.all_ops())} has an inner width", field="block_width")
+        if self.tied and not self.tieable:
+            raise InvalidInput(f"blocks of the family {self.family} cannot be tied", field="tied")
+        if self.tied and (len(self.stages) > 1 or self.all_stages()[0].stride != 1):
+            raise InvalidInput("needs blocks of one shape: a single stage of stride 1", field="tied")
         for index, stage in enumerate(self.stages):
             changes_shape = index > 0 or stage.stride != 1
             if changes_shape and 0 in stage.depth:
@@ -146,8 +158,12 @@ class ChainSpace:
             depth = choose(f"{prefix}depth", stage.depth)
             width = choose(f"{prefix}width", stage.width)
             assert isinstance(depth, int)
-            blocks = [self.compose_block(choose, f"{prefix}block{level}.") for level in range(1, depth + 1)]
-            stages.append({"width": width, "stride": stage.stride, "blocks": blocks})
+            if self.tied:
+                blocks = [self.compose_block(choose, f"{prefix}block.")] if depth else []
+            else:
+                blocks = [self.compose_block(choose, f"{prefix}block{level}.") for level in range(1, depth + 1)]
+            repeats = {"repeats": depth} if self.tied and depth > 1 else {}
+            stages.append({"width": width, "stride": stage.stride, "blocks": blocks, **repeats})
             total_depth += depth
         return Architecture(depth=total_depth, form={"family": self.family, "stages": stages})
 
@@ -160,16 +176,18 @@ class ChainSpace:
     def build(self, architecture: Architecture) -> Chain:
         stages = architecture.form["stages"]
         stem = self.make_stem(stages[0]["width"])
-        blocks = [self.make_block(block) for block in self.blocks(architecture)]
-        return Chain(stem, blocks, self.make_head(stages[-1]["width"]))
+        blocks = self.blocks(architecture)
+        if "repeats" in stages[0]:
+            return Chain(stem, Repeated(self.make_block(blocks[0]), len(blocks)), self.make_head(stages[0]["width"]))
+        return Chain(stem, [self.make_block(block) for block in blocks], self.make_head(stages[-1]["width"]))
 
     def blocks(self, architecture: Architecture) -> list[Block]:
-        """The blocks of an architecture with the shapes that they have to meet."""
+        """The blocks of an architecture, level by level, with the shapes that they have to meet."""
         blocks = []
         stages: list[Mapping[str, Any]] = architecture.form["stages"]
         width_in = stages[0]["width"]
         for stage in stages:
-            for index, block in enumerate(stage["blocks"]):
+            for index, block in enumerate([*stage["blocks"]] * stage.get("repeats", 1)):
                 stride = stage["stride"] if index == 0 else 1
                 blocks.append(Block(**block, width_in=width_in, width_out=stage["width"], stride=stride))
                 width_in = stage["width"]

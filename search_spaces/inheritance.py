@@ -5,6 +5,9 @@ continuing a prefix (`1, 2, 3`), growing (`1, 2, 3, 0`), Net2DeeperNet (`1, 0, 2
 2016, arXiv 1511.05641) and progressive stacking (`1, 2, 3, 1, 2, 3`; Gong et al., ICML 2019). Parents and heirs are
 chains, or supernets that hold one chain; a supernet may have a head per level.
 
+All levels of a tied chain are one block, so the same lists mean there: that block, applied as often as the list is
+long. A new level is one more application, and there is nothing in it to initialise.
+
 An identity block passes on what it is given (`ChainSpace.make_identity`), so that a network that grows by such blocks
 goes on from where it was. AutoGrow (Wen et al., KDD 2020, arXiv 1906.02909) finds that random blocks often do better.
 """
@@ -54,9 +57,10 @@ def inherit(heir: Mapping[str, Tensor], parent: Mapping[str, Tensor], inheritanc
     """
     own, others = _parts(heir), _parts(parent)
     depth = len(inheritance.blocks)
+    is_tied = sum(part.startswith("blocks.") for part in own) < depth
     state = dict(heir)
     for part, names in own.items():
-        source = _source(part, inheritance, others, depth)
+        source = _source(part, inheritance, others, depth, is_tied=is_tied)
         if source is None:
             continue
         if source not in others:
@@ -69,11 +73,15 @@ def inherit(heir: Mapping[str, Tensor], parent: Mapping[str, Tensor], inheritanc
     return state
 
 
-def _source(part: str, inheritance: Inheritance, others: Mapping[str, Mapping[str, str]], depth: int) -> str | None:
+def _source(
+    part: str, inheritance: Inheritance, others: Mapping[str, Mapping[str, str]], depth: int, *, is_tied: bool
+) -> str | None:
     """The part of the parent that this part copies; None: it stays fresh."""
     kind, _, index = part.partition(".")
     if kind == "stem":
         return part
+    if kind == "blocks" and is_tied:
+        return "blocks.0" if any(inheritance.blocks) else None
     if kind == "blocks":
         source = inheritance.blocks[int(index)]
         return None if source == NEW else f"blocks.{source - 1}"

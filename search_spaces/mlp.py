@@ -45,6 +45,7 @@ class Mlp(ChainSpace):
     family = "mlp"
     operations = ("dense", "residual")
     default_width = 32
+    tieable = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -39,3 +39,12 @@ def options(value: object) -> tuple[int, ...]:
 
 Options = Annotated[tuple[int, ...], BeforeValidator(options)]
 """Whole numbers to choose from. One of them is no decision."""
+
+
+def _options_if_any(value: object) -> tuple[int, ...]:
+    """`options`, or the default that there are none, which a copy of a space is given like any other value."""
+    return () if value == () else options(value)
+
+
+AnyOptions = Annotated[tuple[int, ...], BeforeValidator(_options_if_any)]
+"""`Options`, or none."""

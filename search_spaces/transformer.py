@@ -131,6 +131,7 @@ class Transformer(ChainSpace):
     operations = ("encoder", "attention", "feed_forward")
     operations_without_width = ("attention",)
     default_width = 32
+    tieable = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

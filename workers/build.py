@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from controllers.seeds import derive_seed
 from controllers.trial import Proposal
-from search_spaces.chain import Chain
+from search_spaces.chain import Chain, Repeated
 from search_spaces.chain_space import ChainSpace
+from search_spaces.errors import TrialFailed
 from search_spaces.inheritance import Inheritance, inherit
 from search_spaces.relaxations import make_relaxation
 from search_spaces.relaxations.relaxation import Heir
@@ -34,7 +35,7 @@ def start_from(network: nn.Module, proposal: Proposal, space: SearchSpace, paren
     """Give a fresh network the weights of its parent, or those that it inherits from another one.
 
     Raises:
-        TrialFailed: the parent has nothing of that shape.
+        TrialFailed: the parent has nothing of that shape, or a level of a tied chain is to be an identity.
     """
     if not proposal.inherits:
         network.load_state_dict(parent)
@@ -47,5 +48,7 @@ def start_from(network: nn.Module, proposal: Proposal, space: SearchSpace, paren
     chain = network if isinstance(network, Chain) else network.get_submodule("chain")
     assert isinstance(chain, Chain)
     assert isinstance(space, ChainSpace)
+    if inheritance.new_identities and isinstance(chain.blocks, Repeated):
+        raise TrialFailed("the levels of a tied chain are one block: none can start as an identity of its own")
     for level in inheritance.new_identities:  # in order: a block may follow another new one
         space.make_identity(chain.blocks[level - 1], chain.parts()[level - 1])

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from controllers.cost import ChargeKind
 from search_spaces.relaxations.relaxation import (
     LEVEL_ACCURACY,
+    LEVEL_DOUBT,
     LEVEL_LOSS,
     REMOVAL_ACCURACY,
     REMOVAL_LOSS,
@@ -76,11 +77,14 @@ def evaluate_levels(network: Probed, split: Split, *, kind: ChargeKind, meter: M
     whole, name = Sums(split.y.device), pass_name("probe", network)
     parts: dict[str, list[Sums]] = {"levels": [], "removals": []}
     sizes = torch.zeros(0)
+    correct: list[Tensor] = []
 
     def count(batch: Split) -> None:
         nonlocal sizes
         probe: Probe = meter.step(name, kind, lambda batch: network.probe(batch.x), batch)
         whole.add(probe.logits, batch.y)
+        if probe.levels:
+            correct.append(torch.stack([(y_BK.argmax(dim=-1) == batch.y).flatten() for y_BK in probe.levels]))
         for part, logits in (("levels", probe.levels), ("removals", probe.removals)):
             parts[part] = parts[part] or [Sums(split.y.device) for _ in logits]
             for sums, y_BK in zip(parts[part], logits, strict=True):
@@ -96,6 +100,7 @@ def evaluate_levels(network: Probed, split: Split, *, kind: ChargeKind, meter: M
         if scales
         else (),
         **_means(parts["levels"], LEVEL_ACCURACY, LEVEL_LOSS),
+        LEVEL_DOUBT: doubt(torch.cat(correct, dim=1)) if correct else (),
         **_means(parts["removals"], REMOVAL_ACCURACY, REMOVAL_LOSS),
     }
     return whole.mean(), {name: values for name, values in readings.items() if values}
@@ -118,3 +123,16 @@ def _sweep(network: nn.Module, split: Split, count: Callable[[Split], None], *, 
 def _means(sums: Sequence[Sums], accuracy: str, loss: str) -> Readings:
     means = [one.mean() for one in sums]
     return {accuracy: tuple(mean.accuracy for mean in means), loss: tuple(mean.loss for mean in means)}
+
+
+def doubt(correct_LN: Tensor) -> tuple[float, ...]:
+    """Standard error of the mean difference in correctness between the best level and each: N paired labels.
+
+    A difference is -1, 0 or 1, so its second moment is the share of labels on which the two disagree.
+    """
+    correct_LN = correct_LN.double()
+    accuracy_L = correct_LN.mean(dim=1)
+    best = int(accuracy_L.argmax())
+    disagreement_L = (correct_LN != correct_LN[best]).double().mean(dim=1)
+    variance_L = disagreement_L - (accuracy_L[best] - accuracy_L) ** 2
+    return tuple((variance_L.clamp_min(0) / correct_LN.shape[1]).sqrt().tolist())

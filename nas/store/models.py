@@ -254,6 +254,8 @@ class DepthProfileRow(Base):
     level_accuracy: Mapped[float | None]
     """On validation data, with all weight on this level; so is `level_loss`."""
     level_loss: Mapped[float | None]
+    level_doubt: Mapped[float | None]
+    """Standard error of how far `level_accuracy` lies behind the best level's, on the same examples."""
     removal_accuracy: Mapped[float | None]
     """On validation data, without this level; so is `removal_loss`."""
     removal_loss: Mapped[float | None]

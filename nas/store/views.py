@@ -126,7 +126,7 @@ DEPTH = View(
 -- How much weight a relaxation gave to each level after each epoch, and how well the network does with and without
 -- that level, beside the depth that its run chose.
 SELECT studies.name AS study, study_id, run, label, method, seed, number, epoch, level, weight,
-       scaled_weight, level_accuracy, level_loss, removal_accuracy, removal_loss, depth AS chosen_depth
+       scaled_weight, level_accuracy, level_loss, level_doubt, removal_accuracy, removal_loss, depth AS chosen_depth
 FROM depth_profiles JOIN runs USING (study_id, run) JOIN studies ON studies.id = study_id
 """,
 )

@@ -11,6 +11,7 @@ from search_spaces.relaxations.darts import Darts
 from search_spaces.relaxations.depth_posterior import DepthPosterior
 from search_spaces.relaxations.elastic import Elastic
 from search_spaces.relaxations.ensemble import Ensemble
+from search_spaces.relaxations.halting import Halting
 from search_spaces.relaxations.layer_fusion import LayerFusion
 from search_spaces.relaxations.layer_select import LayerSelect
 from search_spaces.relaxations.relaxation import Relaxation, Supernet
@@ -23,6 +24,7 @@ RELAXATIONS: dict[str, type[Relaxation]] = {
     "depth_posterior": DepthPosterior,
     "elastic": Elastic,
     "ensemble": Ensemble,
+    "halting": Halting,
     "layer_fusion": LayerFusion,
     "layer_select": LayerSelect,
 }

@@ -94,6 +94,8 @@ class Darts:
 
     def check(self, space: SearchSpace) -> None:
         chain = chain_space(space, method="darts")
+        if chain.tied:
+            raise InvalidInput("darts gives every block weights and a choice of its own: space.tied must be false")
         if not isinstance(chain, Cell) and type(chain).compose_block is not ChainSpace.compose_block:
             raise InvalidInput(f"darts mixes operations and inner widths; {chain.family} blocks have other choices")
         if (

@@ -9,8 +9,11 @@ Three ways to train prefixes, which combine:
   1603.09382), or LayerDrop, everywhere alike (Fan et al., ICLR 2020, arXiv 1909.11556). A block that is left out is
   not computed, and its FLOPs are not paid.
 
-A prefix is ranked by its validation loss inside the network. That ranking is cheap and biased: the shared blocks serve
-all depths at once.
+Prefixes are ranked by how they do on validation data inside the network. That ranking is cheap and biased, since the
+shared blocks serve all depths at once, and it is noisy. So by default the first is not the best but the shallowest that
+is within one standard error of it (Breiman et al., "Classification and Regression Trees", 1984, section 3.4.3), the
+error being that of the difference on the same examples: what a greater depth has not earned, a longer training of the
+smaller one is better spent on.
 
 Differences from the papers: the depth is the only thing that is elastic; nothing is scaled at test time, since the
 derived networks are trained on. Shapes: B batch, K classes, L levels.
@@ -33,7 +36,14 @@ from search_spaces.chain_space import ChainSpace
 from search_spaces.compose import answer
 from search_spaces.errors import InvalidInput
 from search_spaces.relaxations.chains import chain_of_depths, with_depths
-from search_spaces.relaxations.relaxation import LEVEL_LOSS, Criterion, Probe, Readings
+from search_spaces.relaxations.relaxation import (
+    LEVEL_ACCURACY,
+    LEVEL_DOUBT,
+    LEVEL_LOSS,
+    Criterion,
+    Probe,
+    Readings,
+)
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
@@ -58,6 +68,9 @@ class Elastic:
     """Probability that a block is left out of a training step; that of the last block if it grows."""
     drop_growth: Literal["linear", "constant"] = "linear"
     """Linear: from (nearly) none at the first block, as in stochastic depth; constant: LayerDrop."""
+    rank_by: Literal["one_standard_error", "level_accuracy", "level_loss"] = "one_standard_error"
+    """Which depth comes first: the shallowest of those that may be the best, or the best. The others follow by their
+    accuracy or loss."""
 
     recipe = "standard"
     inheritable = True
@@ -146,9 +159,15 @@ class ElasticNetwork(nn.Module):
         return tuple(share.get(level, 0.0) / total for level in range(self.depths[-1] + 1))
 
     def derive(self, readings: Readings) -> tuple[Architecture, ...]:
-        """The depths by their validation loss inside the network (ties: shallow)."""
-        ranked = sorted(self.depths, key=lambda depth: (readings[LEVEL_LOSS][depth], depth))
-        return tuple(answer(self.space, with_depths(self.space, (depth,))) for depth in ranked)
+        """The depths by what they do on validation data inside the network (ties: shallow)."""
+        accuracy, loss = readings[LEVEL_ACCURACY], readings[LEVEL_LOSS]
+        by_loss = self.options.rank_by == "level_loss"
+        ranked = sorted(self.depths, key=lambda depth: (loss[depth] if by_loss else -accuracy[depth], depth))
+        if self.options.rank_by == "one_standard_error":
+            best, doubt = accuracy[ranked[0]], readings[LEVEL_DOUBT]
+            first = next(depth for depth in self.depths if best - accuracy[depth] <= doubt[depth])
+            ranked = [first, *(depth for depth in ranked if depth != first)]
+        return tuple(answer(self.space, with_depths(self.space, (depth,)), partial=True) for depth in ranked)
 
     @property
     def _all_kept(self) -> list[bool]:

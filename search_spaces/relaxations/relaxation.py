@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture
 from search_spaces.readings import LEVEL_ACCURACY as LEVEL_ACCURACY
+from search_spaces.readings import LEVEL_DOUBT as LEVEL_DOUBT
 from search_spaces.readings import LEVEL_LOSS as LEVEL_LOSS
 from search_spaces.readings import READINGS as READINGS
 from search_spaces.readings import REMOVAL_ACCURACY as REMOVAL_ACCURACY

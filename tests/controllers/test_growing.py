@@ -113,3 +113,14 @@ def test_a_block_too_narrow_for_an_identity_is_refused_before_anything_runs():
     with pytest.raises(InvalidInput, match=r"block_width: must be at least the width 4 .*, got 2"):
         make_controller("net2deeper", {}, space=space([1, 2], block_width=2), seed=0)
     make_controller("net2deeper", {"new_blocks": "random"}, space=space([1, 2], block_width=2), seed=0)
+
+
+def test_net2deeper_needs_blocks_of_their_own():
+    with pytest.raises(InvalidInput, match=r"space\.tied must be false"):
+        make_controller("net2deeper", {}, space=space([1, 2], tied=True), seed=0)
+
+
+def test_a_tied_chain_grows_by_applications_of_its_block():
+    over = space([1, 2, 4], tied=True, ops=["residual"])
+    proposals = grow("stacking", [0.5, 0.6, 0.7], over=over)
+    assert depths(proposals) == [1, 2, 4, 4]

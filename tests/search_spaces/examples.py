@@ -21,6 +21,18 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "block_width": [4, 8],
         },
     },
+    "mlp_tied": {
+        "input_shape": (6,),
+        "num_classes": 3,
+        "options": {
+            "family": "mlp",
+            "depth": [0, 1, 2, 4],
+            "width": 8,
+            "ops": ["residual", "dense"],
+            "block_width": [4, 8],
+            "tied": True,
+        },
+    },
     "resnet": {
         "input_shape": (1, 8, 8),
         "num_classes": 3,
@@ -62,6 +74,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "ops": ["attention", "encoder"],
             "block_width": [8, 12],
         },
+    },
+    "transformer_tied": {
+        "input_shape": (5,),
+        "num_classes": 3,
+        "options": {"family": "transformer", "depth": [1, 3], "width": [8, 12], "heads": 2, "tied": True},
     },
     "transformer_text": {
         "input_shape": (5,),

@@ -8,7 +8,15 @@ from search_spaces import make_space
 from search_spaces.errors import InvalidInput
 from search_spaces.relaxations import make_relaxation
 from search_spaces.relaxations.elastic import distillation
-from search_spaces.relaxations.relaxation import LEVEL_LOSS, Drawing, HasObjective, Probed, Supernet
+from search_spaces.relaxations.relaxation import (
+    LEVEL_ACCURACY,
+    LEVEL_DOUBT,
+    LEVEL_LOSS,
+    Drawing,
+    HasObjective,
+    Probed,
+    Supernet,
+)
 from tests.search_spaces.scaling import scaling
 
 SPACE = make_space({"family": "mlp", "depth": {"min": 1, "max": 6}, "width": 4}, input_shape=(3,), num_classes=5)
@@ -101,10 +109,21 @@ def test_a_block_that_is_left_out_passes_on_its_input():
     assert [y.item() for y in network.probe(torch.ones(1, 1)).levels] == [1, 2, 4, 8]  # validation leaves nothing out
 
 
-def test_depths_are_ranked_by_their_validation_loss():
-    network = elastic(depths=[1, 3, 5])
-    derived = network.derive({LEVEL_LOSS: (0.0, 0.7, 0.0, 0.5, 0.0, 0.5)})
-    assert [one.depth for one in derived] == [3, 5, 1]
+READINGS = {
+    LEVEL_LOSS: (0.0, 0.7, 0.0, 0.5, 0.0, 0.5),
+    LEVEL_ACCURACY: (1.0, 0.80, 1.0, 0.86, 1.0, 0.90),
+    LEVEL_DOUBT: (0.0, 0.09, 0.0, 0.05, 0.0, 0.0),
+}
+"""Depth 5 is the best, but 3 is behind by 0.04 with a standard error of 0.05; 1 is behind by 0.10, with one of 0.09."""
+
+
+@pytest.mark.parametrize(
+    ("rank_by", "ranked"),
+    [("level_loss", [3, 5, 1]), ("level_accuracy", [5, 3, 1]), ("one_standard_error", [3, 5, 1])],
+)
+def test_depths_are_ranked_by_what_they_do_on_validation_data(rank_by, ranked):
+    derived = elastic(depths=[1, 3, 5], rank_by=rank_by).derive(READINGS)
+    assert [one.depth for one in derived] == ranked
 
 
 @pytest.mark.parametrize(

@@ -49,11 +49,15 @@ def test_readings_are_means_over_the_whole_split():
     assert (scored.accuracy, round(scored.loss, 5)) == (whole.accuracy, round(whole.loss, 5))
     levels = [split.x, 3 * split.x.flip(1)]
     accuracies = [(h.argmax(1) == split.y).float().mean().item() for h in levels]
+    right = [(h.argmax(1) == split.y).double() for h in levels]
+    best = max(range(2), key=lambda level: accuracies[level])
+    doubts = [((right[best] - one).std(correction=0) / SIZE**0.5).item() for one in right]
     losses = [F.cross_entropy(h, split.y).item() for h in levels]
     scales = [abs(w) * h.square().mean().sqrt().item() for w, h in zip(WEIGHTS, levels, strict=True)]
     assert {name: [round(value, 4) for value in values] for name, values in readings.items()} == {
         "level_accuracy": [round(value, 4) for value in accuracies],
         "level_loss": [round(value, 4) for value in losses],
+        "level_doubt": [round(value, 4) for value in doubts],
         "removal_accuracy": [round(value, 4) for value in reversed(accuracies)],
         "removal_loss": [round(value, 4) for value in reversed(losses)],
         "scaled_weight": [round(value, 4) for value in scales],

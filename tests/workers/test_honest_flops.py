@@ -32,6 +32,8 @@ RESNET = {"family": "resnet", "depth": [1, 2, 3], "width": 4}
 MIXED_RESNET = {**RESNET, "ops": ["basic", "separable"]}
 TRANSFORMER = {"family": "transformer", "depth": [1, 2], "width": 8, "heads": 2}
 
+TIED = {"family": "mlp", "depth": [1, 3, 4], "width": 8, "ops": ["residual"], "tied": True}
+
 
 def supernet(**options):
     relaxation = make_relaxation(options)
@@ -56,6 +58,8 @@ TRIALS = {
     "supernet that concludes": (MIXED_RESNET, supernet(name="darts", order="first", select="removal")),
     "supernet with a curvature": (MIXED_RESNET, supernet(name="darts", order="first", eigenvalue_ratio=1.3)),
     "supernet that stops early": (MIXED_RESNET, supernet(name="darts", order="first", stable_epochs=1, max_skips=1)),
+    "halting, ponder": (RESNET, supernet(name="halting")),
+    "halting, act": (TIED, supernet(name="halting", rule="act")),
     "layer fusion": (RESNET, supernet(name="layer_fusion", warmup_epochs=1)),
     "layer select": (RESNET, supernet(name="layer_select", auxiliary_weight=0.5, num_starts=2)),
     "language model": (TRANSFORMER, network(TRANSFORMER, depth=2)),
@@ -64,6 +68,7 @@ TRIALS = {
     "elastic language model": (TRANSFORMER, supernet(name="elastic", distillation=0.5)),
     "sandwich": (RESNET, supernet(name="elastic", sampling="sandwich", num_random=1, distillation=0.5)),
     "blocks left out": (RESNET, supernet(name="elastic", drop_rate=0.5)),
+    "tied": (TIED, network(TIED, depth=3)),
 }
 
 

@@ -78,6 +78,8 @@ RELAXED = {
     "curvature": {"name": "darts", "eigenvalue_ratio": 1.3, "weights": "gumbel", "flops_target": 0.5},
     "remedies": {"name": "darts", "weights": "sigmoid", "skip_dropout": 0.5, "auxiliary_skip": 1.0, "max_skips": 1},
     "removal": {"name": "darts", "select": "removal"},
+    "halting, ponder": {"name": "halting"},
+    "halting, act": {"name": "halting", "rule": "act"},
     "layer fusion": {"name": "layer_fusion"},
     "layer fusion, sparse": {
         "name": "layer_fusion",
@@ -107,11 +109,18 @@ def supernet(options):
     )
 
 
-@pytest.mark.parametrize("family", CHAINS)
-@pytest.mark.parametrize("method", RELAXED)
+PAIRS = [
+    (method, family)
+    for method, options in RELAXED.items()
+    for family in CHAINS
+    if (options["name"], family) != ("halting", "transformer_text")  # which it refuses
+]
+
+
+@pytest.mark.parametrize(("method", "family"), PAIRS)
 def test_the_price_of_a_supernet_is_what_is_counted(family, method):
     example = CHAINS[family]
-    if family == "cell" and method.startswith("layer"):
+    if family == "cell" and RELAXED[method]["name"] != "darts":  # which alone learns more than a depth
         example = chain("cell", depth=[1, 2], ops=["nor_conv_1x1"])
     proposal = supernet(RELAXED[method])
     prices = pricer(make_example(example), example["input_shape"])

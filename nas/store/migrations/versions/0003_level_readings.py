@@ -11,5 +11,6 @@ down_revision = "0002"
 
 def upgrade() -> None:
     """Add the columns, empty."""
-    for name in ("scaled_weight", "level_accuracy", "level_loss", "removal_accuracy", "removal_loss"):
+    accuracy = ("level_accuracy", "level_loss", "level_doubt", "removal_accuracy", "removal_loss")
+    for name in ("scaled_weight", *accuracy):
         op.add_column("depth_profiles", sa.Column(name, sa.Double(), nullable=True))
