@@ -27,6 +27,9 @@ class Prices(Protocol):
     def epoch_cost(self, trial: Trial) -> Cost:
         """Cost of one epoch of a trial."""
 
+    def conclusion_cost(self, trial: Trial) -> Cost:
+        """Cost of what follows its last epoch."""
+
     def trial_cost(self, architecture: Architecture) -> Cost:
         """Cost of one ordinary trial, without the controller's own."""
 
@@ -51,7 +54,11 @@ class TrainingPrices:
             epochs_per_trial=self.training.epochs,
             throughput=throughput,
             resumed_epochs=proposal.resumed_epochs,
+            conclusion=self.pricer.conclusion_cost(proposal),
         )
+
+    def conclusion_cost(self, trial: Trial) -> Cost:
+        return self.pricer.conclusion_cost(trial.proposal)
 
     def epoch_cost(self, trial: Trial) -> Cost:
         is_final = trial.proposal.kind is Kind.FINAL
@@ -90,6 +97,9 @@ class TablePrices:
         )
 
     def epoch_cost(self, trial: Trial) -> Cost:
+        raise AssertionError("a look-up is never lost halfway")
+
+    def conclusion_cost(self, trial: Trial) -> Cost:
         raise AssertionError("a look-up is never lost halfway")
 
     def trial_cost(self, architecture: Architecture) -> Cost:

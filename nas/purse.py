@@ -123,11 +123,11 @@ class Purse:
         return shortened
 
     def under_way(self, trial: Trial, spent: Cost) -> Cost:
-        """The epoch in which a worker died, charged whole: nobody knows how far it got."""
-        if trial.proposal.resumed_epochs + spent.epochs >= trial.epochs:
-            return Cost()
-        epoch = self.study.prices.epoch_cost(trial)
-        return replace(epoch, device_us=self.throughput.predict_us(epoch.flops))
+        """The epoch in which a worker died, or what follows the last, charged whole: nobody knows how far it got."""
+        is_trained = trial.proposal.resumed_epochs + spent.epochs >= trial.epochs
+        prices = self.study.prices
+        lost = prices.conclusion_cost(trial) if is_trained else prices.epoch_cost(trial)
+        return replace(lost, device_us=self.throughput.predict_us(lost.flops))
 
     def _tariff(self, proposal: Proposal) -> Tariff:
         return self.study.prices.tariff(proposal, self.throughput)

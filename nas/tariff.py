@@ -11,6 +11,7 @@ from controllers.cost import Cost, Unit
 
 GUESSED_US_PER_FLOP = 1e-4
 """Ten GFLOP/s: what device time is predicted from until the first trial has been measured."""
+NOTHING = Cost()
 TIME_MARGIN = 1.25
 """Device time is predicted this much above the slowest rate seen."""
 
@@ -98,13 +99,18 @@ def training_tariff(
     epochs_per_trial: int,
     throughput: Throughput,
     resumed_epochs: int = 0,
+    conclusion: Cost = NOTHING,
 ) -> Blocks:
-    """The tariff of one trial whose single epoch costs `epoch`."""
+    """The tariff of one trial whose single epoch costs `epoch`, and what follows the last one `conclusion`."""
     match unit:
         case Unit.FLOPS:
-            return Blocks(fixed=controller_flops, block=epoch.flops, resumed_epochs=resumed_epochs)
+            return Blocks(fixed=controller_flops + conclusion.flops, block=epoch.flops, resumed_epochs=resumed_epochs)
         case Unit.DEVICE_SECONDS:
-            return Blocks(fixed=0, block=throughput.predict_us(epoch.flops), resumed_epochs=resumed_epochs)
+            return Blocks(
+                fixed=throughput.predict_us(conclusion.flops),
+                block=throughput.predict_us(epoch.flops),
+                resumed_epochs=resumed_epochs,
+            )
         case Unit.EPOCHS:
             return Blocks(fixed=0, block=1, resumed_epochs=resumed_epochs)
         case Unit.TRIALS:

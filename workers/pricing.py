@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from controllers.cost import Cost
-from controllers.trial import Proposal
+from controllers.trial import Kind, Proposal
 from search_spaces.architecture import canonical_json
 from search_spaces.chain_space import ChainSpace
 from search_spaces.errors import TrialFailed
 from search_spaces.flops import count_flops
-from search_spaces.relaxations.relaxation import Bayesian, Growing, Probed
+from search_spaces.relaxations.relaxation import Bayesian, Concluding, Growing, Probed
 from search_spaces.space import SearchSpace
 from workers.build import build_network
 from workers.evaluate import BATCH_SIZE
@@ -77,6 +77,20 @@ class Pricer:
         """
         return Cost(flops=_within(self.time_limit_s, partial(self._epoch_flops, proposal, training)), epochs=1)
 
+    def conclusion_cost(self, proposal: Proposal) -> Cost:
+        """The cost of what follows the last epoch.
+
+        Raises:
+            TrialFailed: as for an epoch.
+        """
+        if proposal.kind is not Kind.RELAXATION:
+            return Cost()
+        key = ("conclusion", _network(proposal))
+        if key not in self._wholes:
+            count = partial(_on_fake_tensors, partial(self._conclusion_flops, proposal))
+            self._wholes[key] = _within(self.time_limit_s, count)
+        return Cost(flops=self._wholes[key])
+
     def _epoch_flops(self, proposal: Proposal, training: Training) -> int:
         space = self.space
         is_plain = not proposal.relaxation and proposal.recipe == "standard"
@@ -99,14 +113,23 @@ class Pricer:
         if isinstance(network, Growing):
             network.grow_fully()
         network.train()
-        phases = recipe.phases(proposal.epochs or training.epochs)
-        step_flops = sum(count_flops(partial(phase.step, train, validation)) for phase in phases)
+        flops = 0
+        for phase in recipe.phases(proposal.epochs or training.epochs):
+            flops += (1 if phase.once else steps) * count_flops(partial(phase.step, train, validation))
         network.eval()
         with torch.no_grad():
             sizes = shape.validation_sizes()
             validate = network.probe if isinstance(network, Probed) else network
             forward = {size: count_flops(partial(validate, self._batch(size).x)) for size in set(sizes)}
-        return steps * step_flops + sum(forward[size] for size in sizes)
+        return flops + sum(forward[size] for size in sizes)
+
+    def _conclusion_flops(self, proposal: Proposal) -> int:
+        network = build_network(proposal, self.space, seed=0).eval()
+        if not isinstance(network, Concluding) or not network.num_scores():
+            return 0
+        with torch.no_grad():
+            sweep = sum(count_flops(partial(network, self._batch(size).x)) for size in self.shape.validation_sizes())
+        return network.num_scores() * sweep
 
     def _batch(self, size: int) -> Split:
         x, y = torch.zeros(size, *self.shape.input_shape), torch.zeros(size, *self.shape.label_shape, dtype=torch.int64)

@@ -27,7 +27,16 @@ from search_spaces import make_space
 from search_spaces.architecture import canonical_json
 from search_spaces.errors import TrialFailed
 from search_spaces.flops import inference_flops
-from search_spaces.relaxations.relaxation import Annealed, Bayesian, Drawing, Growing, Probed, Readings, Supernet
+from search_spaces.relaxations.relaxation import (
+    Annealed,
+    Bayesian,
+    Concluding,
+    Drawing,
+    Growing,
+    Probed,
+    Readings,
+    Supernet,
+)
 from search_spaces.values import dump, load
 from workers import flight
 from workers.batches import Batches
@@ -171,8 +180,8 @@ class Trainer:
         losses = torch.zeros((), device=self.meter.device)
         with self.meter.clock(phases[-1].kind):
             reads_validation = any(phase.reads_validation for phase in phases)
-            for train, validation in self.batches.epoch(number, with_validation=reads_validation):
-                for phase in phases:
+            for step, (train, validation) in enumerate(self.batches.epoch(number, with_validation=reads_validation)):
+                for phase in phases if step == 0 else [phase for phase in phases if not phase.once]:
                     loss = self.meter.step(_step_name(phase, self.network), phase.kind, phase.step, train, validation)
                 losses += loss
             mean_loss = losses.item() / len(self.batches)
@@ -207,9 +216,17 @@ class Trainer:
             if self.job.proposal.resumable:
                 self._checkpoint()
             flight.save_tensors(self.job.folder / flight.WEIGHTS, self.network.state_dict())
-        if isinstance(self.network, Supernet):
-            return replace(measurement, derived=self.network.derive(measurement.readings))
-        return measurement
+        if not isinstance(self.network, Supernet):
+            return measurement
+        if isinstance(self.network, Concluding) and self.job.proposal.kind is Kind.RELAXATION:
+            self.network.conclude(self._score)
+        derived = self.network.derive(measurement.readings)
+        return replace(measurement, derived=derived, charges=self.meter.charges())
+
+    def _score(self) -> tuple[float, float]:
+        """Validation accuracy and negative loss of a supernet that is making up its mind."""
+        scored = evaluate(self.network, self.data.validation, kind=ChargeKind.ARCHITECTURE, meter=self.meter)
+        return scored.accuracy, -scored.loss
 
     def _test(self) -> dict[str, float]:
         """The one reading of test data: the retrained network and the delivered one, side by side."""

@@ -1,52 +1,87 @@
-"""Depth as a mixture of levels, the form of TAS (Dong & Yang, NeurIPS 2019, arXiv 1905.09717) without its Gumbel noise.
+"""Depth as a mixture of levels, the form of TAS (Dong & Yang, NeurIPS 2019, arXiv 1905.09717).
 
-A stage returns `sum_d softmax(beta)_d h_d` over the depths that the space allows, so the next stage, or the head,
-reads a mixture. Shapes: B batch, D depths of a stage.
+A stage returns `sum_d w_d h_d` over the depths that the space allows, so the next stage, or the head, reads a mixture.
+Here the paths without weights are the shallow exits: every level but the deepest has a direct path to the mixture, past
+the blocks above it. Skip dropout falls on these exits, and the auxiliary path is the plain mean of all exits, so that
+the levels need no weight for the sake of a short path to the loss.
+Shapes: B batch, D depths of a stage, L its largest depth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from heapq import nlargest
-from math import prod
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from search_spaces.relaxations.chains import weighted_sum
+from search_spaces.relaxations.mixing import Mixing, logits
 
-INIT_SCALE = 1e-3
-"""Architecture parameters start at this times a standard normal, as in the code of DARTS."""
+Score = tuple[float, ...]
+"""Numbers to be compared from the first to the last; more is better."""
 
 
 class MixedStage(nn.Module):
     """Blocks in sequence, and a mixture of the hidden states at the allowed depths."""
 
-    def __init__(self, blocks: Sequence[nn.Module], depths: tuple[int, ...]) -> None:
+    def __init__(self, blocks: Sequence[nn.Module], depths: tuple[int, ...], mixing: Mixing) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(blocks)
+        self.blocks = list(blocks)  # a plain list: the chain of the whole network owns them
         self.depths = depths
+        self.mixing = mixing
         self.beta_D = logits(len(depths))
+        self.removed: int | None = None
+        """The depth whose exit is taken out, if one is."""
+        self.removals: dict[int, Score] = {}
+        """How much it hurts to take out the exit at each depth."""
 
     def depth_weights(self) -> Tensor:
-        """Probabilities `[D]` of the allowed depths."""
-        return self.beta_D.softmax(dim=0)
+        """Weights `[D]` of the allowed depths in a forward pass."""
+        if self.removed is not None:
+            return self.weights_without(self.removed)
+        return self.mixing(self.beta_D, training=self.training)
 
-    def forward(self, h_B: Tensor, block_weights: Sequence[Tensor]) -> Tensor:
-        """Level 0 of the stage to the mixture of its levels; every block gets its own weights beside the input."""
+    def depth_probabilities(self) -> Tensor:
+        """Probabilities `[D]` of the allowed depths."""
+        return self.mixing.probabilities(self.beta_D)
+
+    def weights_without(self, depth: int) -> Tensor:
+        """Weights `[D]` without one of the allowed depths."""
+        mask_D = torch.ones_like(self.beta_D)
+        mask_D[self.depths.index(depth)] = 0
+        return self.mixing.without(self.mixing(self.beta_D, training=self.training), mask_D)
+
+    def score_removals(self, score: Callable[[], Score]) -> None:
+        """Take out every exit in turn; the network scores worst without the one that it needs most."""
+        for depth in self.depths:
+            self.removed = depth
+            self.removals[depth] = tuple(-value for value in score())
+        self.removed = None
+
+    def levels(self, h_B: Tensor, block_weights: Sequence[Tensor | None]) -> list[Tensor]:
+        """Level 0 of the stage to all its levels; a block with a choice gets its weights beside the input."""
         levels = [h_B]
         for block, weights in zip(self.blocks, block_weights, strict=True):
-            levels.append(block(levels[-1], weights))
-        return weighted_sum(self.depth_weights(), (levels[depth] for depth in self.depths))
+            levels.append(block(levels[-1]) if weights is None else block(levels[-1], weights))
+        return levels
 
+    def mix(self, levels: Sequence[Tensor], weights_D: Tensor) -> Tensor:
+        """What the stage returns."""
+        deepest = max(self.depths)
+        exits = [
+            levels[depth] if depth == deepest else self.mixing.drop_skip(levels[depth], training=self.training)
+            for depth in self.depths
+        ]
+        mixed_B = weighted_sum(weights_D, exits)
+        if len(exits) == 1 or not self.mixing.auxiliary_skip:
+            return mixed_B
+        return self.mixing.add_auxiliary(mixed_B, sum(exits[1:], start=exits[0]) / len(exits))
 
-def logits(*shape: int) -> Tensor:
-    """Fresh architecture parameters; constants where the last dimension offers no choice."""
-    if shape[-1] == 1 or prod(shape) == 0:
-        return nn.Buffer(torch.zeros(shape))
-    return nn.Parameter(INIT_SCALE * torch.randn(shape))
+    def most_probable_depth(self) -> int:
+        """The depth with the largest weight."""
+        return self.depths[int(self.beta_D.argmax())]
 
 
 def total_depth(stages: Sequence[MixedStage]) -> tuple[float, ...]:
@@ -54,29 +89,20 @@ def total_depth(stages: Sequence[MixedStage]) -> tuple[float, ...]:
     total = np.ones(1)
     for stage in stages:
         of_stage = np.zeros(1 + max(stage.depths))
-        of_stage[list(stage.depths)] = stage.depth_weights().tolist()
+        of_stage[list(stage.depths)] = stage.depth_probabilities().tolist()
         total = np.convolve(total, of_stage)
     return tuple(total.tolist())
 
 
-def most_probable_depths(stages: Sequence[MixedStage], limit: int) -> list[tuple[int, ...]]:
-    """A depth per stage, for up to `limit` combinations, in the order of the product of their probabilities."""
-    ranked = [_Depths(probability=1.0, depths=())]
-    for stage in stages:
-        choices = list(zip(stage.depths, stage.depth_weights().tolist(), strict=True))
+def best_depths(stages: Sequence[Mapping[int, Score]], limit: int) -> list[tuple[int, ...]]:
+    """A depth per stage, for up to `limit` combinations, in the order of the sum of their scores, best first."""
+    ranked: list[tuple[Score, tuple[int, ...]]] = [((), ())]
+    for scores in stages:
         longer = (
-            _Depths(probability=prefix.probability * probability, depths=(*prefix.depths, depth))
-            for prefix in ranked
-            for depth, probability in choices
+            (tuple(a + b for a, b in zip(total or (0.0,) * len(score), score, strict=True)), (*depths, depth))
+            for total, depths in ranked
+            for depth, score in scores.items()
         )
-        # Exact: a combination among the best has its prefix among the best.
-        ranked = nlargest(limit, longer, key=lambda combination: combination.probability)
-    return [combination.depths for combination in ranked]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Depths:
-    """Depths of the first stages, and the probability that all of them are drawn."""
-
-    probability: float
-    depths: tuple[int, ...]
+        # Exact: a combination among the best has its beginning among the best.
+        ranked = nlargest(limit, longer, key=lambda combination: combination[0])
+    return [depths for _, depths in ranked]

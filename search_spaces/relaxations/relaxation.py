@@ -137,6 +137,28 @@ class Probed(Protocol):
         """`forward`, and what else the hidden states tell."""
 
 
+@runtime_checkable
+class Skipping(Protocol):
+    """Its architecture may drift to paths without weights, so its search may have to be stopped."""
+
+    def num_skips(self) -> int:
+        """Blocks or operations that the strongest candidates leave out."""
+
+    def ranking(self) -> list[list[int]]:
+        """The candidates of every choice, weakest first."""
+
+
+@runtime_checkable
+class Concluding(Protocol):
+    """What it derives is decided after its training, by validating other networks that it contains."""
+
+    def num_scores(self) -> int:
+        """How many it scores, whatever the scores are. Each costs a pass of `forward` over the validation data."""
+
+    def conclude(self, score: Callable[[], tuple[float, float]]) -> None:
+        """Decide; `score` gives validation accuracy and negative loss of the network as it is at that moment."""
+
+
 class Relaxation(Protocol):
     """A way to relax a space. Hyperparameters are keyword fields of a frozen dataclass.
 

@@ -38,6 +38,9 @@ class FakePricer:
             raise TrialFailed("made up to be unbuildable")
         return Cost(flops=(1 + draw % 100) * PER_STEP + training.batch_size, epochs=1)
 
+    def conclusion_cost(self, proposal):
+        return Cost()
+
 
 def fake_plan(monkeypatch, data):
     """The plan of a study file with made-up prices."""

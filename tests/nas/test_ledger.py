@@ -87,10 +87,10 @@ def test_what_is_affordable_is_the_most_that_the_amount_pays_for(amount, per_blo
     assert costs.price(epochs + 1) > amount
 
 
-def in_unit(unit, throughput=None):
-    rate = throughput or Throughput(1.0)
+def in_unit(unit, **fields):
+    epoch = Cost(flops=100, epochs=1)
     return training_tariff(
-        unit, epoch=Cost(flops=100, epochs=1), controller_flops=7, epochs_per_trial=4, throughput=rate
+        unit, epoch=epoch, controller_flops=7, epochs_per_trial=4, throughput=Throughput(1.0), **fields
     )
 
 
@@ -99,6 +99,15 @@ def test_the_price_of_six_epochs_in_every_unit():
     assert in_unit(Unit.EPOCHS).price(6) == 6
     assert in_unit(Unit.TRIALS).price(6) == 2
     assert in_unit(Unit.DEVICE_SECONDS).price(6) == 6 * 125  # 100 FLOPs at 1 us each, a quarter on top
+
+
+def test_what_follows_the_last_epoch_is_paid_once():
+    conclusion = Cost(flops=40)
+    assert in_unit(Unit.FLOPS, conclusion=conclusion).price(6) == 7 + 40 + 600
+    assert in_unit(Unit.FLOPS, conclusion=conclusion).affordable(646) == 5
+    assert in_unit(Unit.DEVICE_SECONDS, conclusion=conclusion).price(6) == 50 + 6 * 125
+    assert in_unit(Unit.EPOCHS, conclusion=conclusion).price(6) == 6
+    assert in_unit(Unit.TRIALS, conclusion=conclusion).price(6) == 2
 
 
 def test_throughput_forgets_the_guess_and_remembers_the_slowest():

@@ -12,6 +12,8 @@ from workers.job import Failure
 
 EPOCH = 100
 """FLOPs of one epoch of every network of these tests."""
+CONCLUSION = 30
+"""FLOPs of what a supernet does after its last epoch, if it selects by removal."""
 
 
 class FlatPricer(fakes.FakePricer):
@@ -19,6 +21,9 @@ class FlatPricer(fakes.FakePricer):
         if proposal.architecture is not None and proposal.architecture.depth == 9:
             raise TrialFailed("depth 9 cannot be built")
         return Cost(flops=EPOCH, epochs=1)
+
+    def conclusion_cost(self, proposal):
+        return Cost(flops=CONCLUSION if proposal.relaxation.get("select") == "removal" else 0)
 
 
 @pytest.fixture
@@ -258,6 +263,16 @@ def test_a_lost_attempt_is_charged_with_its_epoch_under_way_and_tried_again(stud
     assert (again.trial, again.attempt) == (dispatch.trial, 1)
     finish(grid, again)
     assert run.ledger.spent == 400
+
+
+def test_a_supernet_that_concludes_pays_for_it_out_of_its_share(study):
+    darts = study({"method": "darts", "select": "removal", "search_share": 0.5})
+    dispatch = darts.propose()
+    (run,) = darts.runs
+    assert (dispatch.trial.epochs, run.ledger.reservation(0)) == (4, 4 * EPOCH + CONCLUSION)
+    assert run.purse.max_flops(dispatch.trial) == 4 * EPOCH + CONCLUSION
+    lose(darts, dispatch, done=4)  # nobody knows how far it got after its last epoch
+    assert run.ledger.spent == 4 * EPOCH + CONCLUSION
 
 
 def lost_us(study):

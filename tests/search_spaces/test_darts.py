@@ -12,7 +12,7 @@ from search_spaces import make_space
 from search_spaces.compose import sample, validate
 from search_spaces.errors import InvalidInput
 from search_spaces.relaxations import Supernet, make_relaxation
-from search_spaces.relaxations.darts import MAX_DERIVED
+from search_spaces.relaxations.darts_network import MAX_DERIVED
 from tests.search_spaces.examples import example_space
 from tests.search_spaces.scaling import Scaling, scaling
 
@@ -124,8 +124,8 @@ def test_one_hot_parameters_give_the_plain_chain(space, seed):
     network = darts(space)
     wanted = sample(space, np.random.default_rng(seed))
     plain = space.build(wanted)
-    plain.stem.load_state_dict(network.stem.state_dict())
-    plain.head.load_state_dict(network.head.state_dict())
+    plain.stem.load_state_dict(network.chain.stem.state_dict())
+    plain.head.load_state_dict(network.chain.head.state_dict())
     blocks = iter(plain.blocks)
     alpha = iter(network.mixture.alpha.detach().split([len(stage.blocks) for stage in network.stages]))
     with torch.no_grad():
@@ -179,7 +179,7 @@ def test_starts_at_a_thousandth_of_a_standard_normal():
 
 def test_batch_norm_is_affine_only_where_nothing_competes():
     def affine(network):
-        return {module.affine for module in network.stages.modules() if isinstance(module, nn.BatchNorm2d)}
+        return {module.affine for module in network.chain.blocks.modules() if isinstance(module, nn.BatchNorm2d)}
 
     assert affine(darts(image_space(depth=[1, 2], width=4))) == {False}
     assert affine(darts(image_space(depth=[1, 2], width=4, ops=["basic"], block_width=2))) == {True}

@@ -51,8 +51,8 @@ def test_one_hot_parameters_give_the_plain_cells(seed):
     network = darts(space)
     wanted, genotype = canonical_sample(space, np.random.default_rng(seed))
     plain = space.build(wanted)
-    plain.stem.load_state_dict(network.stem.state_dict())
-    plain.head.load_state_dict(network.head.state_dict())
+    plain.stem.load_state_dict(network.chain.stem.state_dict())
+    plain.head.load_state_dict(network.chain.head.state_dict())
     chosen = [ops.index(op) for op in genotype]
     with torch.no_grad():
         network.mixture.alpha[range(len(EDGES)), chosen] = CERTAIN

@@ -118,6 +118,37 @@ def test_second_order_follows_the_schedule_of_the_weights():
     assert relative_error(gradient, truth) < 1e-3
 
 
+def test_second_order_of_a_random_network_is_that_of_one_draw():
+    torch.manual_seed(0)
+    options = {"family": "mlp", "depth": [0, 1, 2], "width": 4, "ops": ["dense", "residual"]}
+    space = make_space(options, input_shape=(FEATURES,), num_classes=CLASSES)
+    network = make_relaxation({"name": "darts", "weights": "gumbel", "tau_start": 1.0}).supernet(space).double()
+    train, validation = batch(1, dtype=torch.float64), batch(2, dtype=torch.float64)
+    recipe = bilevel(network, order="second")
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    weights = {names[id(one)]: one for one in recipe.weights}
+    shapes = [one.shape for one in recipe.architecture]
+
+    def loss(a, w, data):
+        parts = a.split([shape.numel() for shape in shapes])
+        architecture = {
+            names[id(one)]: part.reshape(shape)
+            for one, part, shape in zip(recipe.architecture, parts, shapes, strict=True)
+        }
+        torch.manual_seed(7)
+        return F.cross_entropy(torch.func.functional_call(network, {**w, **architecture}, data.x), data.y)
+
+    def ahead(a):
+        gradients = torch.autograd.grad(loss(a, weights, train), list(weights.values()), materialize_grads=True)
+        stepped = {name: w - XI * g for (name, w), g in zip(weights.items(), gradients, strict=True)}
+        return loss(a, stepped, validation).item()
+
+    at = torch.cat([one.detach().flatten() for one in recipe.architecture])
+    torch.manual_seed(7)
+    _, gradient = recipe.second_order(train, validation)
+    assert relative_error(torch.cat([one.flatten() for one in gradient]), central_difference(ahead, at)) < 1e-3
+
+
 def test_second_order_is_finite_where_the_validation_loss_is_flat():
     network, train, validation = tiny()
     validation = Split(x=torch.zeros_like(validation.x), y=validation.y)  # the logits are zero whatever the weights

@@ -75,6 +75,9 @@ CHAINS = {
 RELAXED = {
     "first order": {"name": "darts", "order": "first"},
     "second order": {"name": "darts", "order": "second"},
+    "curvature": {"name": "darts", "eigenvalue_ratio": 1.3, "weights": "gumbel", "flops_target": 0.5},
+    "remedies": {"name": "darts", "weights": "sigmoid", "skip_dropout": 0.5, "auxiliary_skip": 1.0, "max_skips": 1},
+    "removal": {"name": "darts", "select": "removal"},
     "halting, ponder": {"name": "halting"},
     "halting, act": {"name": "halting", "rule": "act"},
     "layer fusion": {"name": "layer_fusion"},
@@ -121,7 +124,8 @@ def test_the_price_of_a_supernet_is_what_is_counted(family, method):
         example = chain("cell", depth=[1, 2], ops=["nor_conv_1x1"])
     proposal = supernet(RELAXED[method])
     prices = pricer(make_example(example), example["input_shape"])
-    assert prices.epoch_cost(proposal, TRAINING).flops == counted(example, proposal)
+    price = prices.epoch_cost(proposal, TRAINING) + prices.conclusion_cost(proposal)
+    assert price.flops == counted(example, proposal)
 
 
 def test_every_recipe_is_priced_here():

@@ -10,8 +10,11 @@ Every batch first moves the architecture a along the gradient of `L_val(w', a)`,
 
 Differences from the authors' code: w' is the plain gradient step that the paper writes, for every optimizer of the
 weights, without momentum and weight decay; the second order is computed in float32 even if the study trains in
-bfloat16, which is too coarse for the difference; and no pass of the architecture phase touches the running statistics
-of batch normalisation, which belong to the unperturbed weights and to training data.
+bfloat16, which is too coarse for the difference, and all its passes draw the same random numbers, or the difference
+would be one of noise; and no pass of the architecture phase touches the running statistics of batch normalisation,
+which belong to the unperturbed weights and to training data.
+
+The search of the architecture may end before the training of the weights does (`early_stop`).
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from controllers.cost import ChargeKind
 from search_spaces.relaxations.relaxation import Supernet, weight_parameters
+from workers.recipes.curvature import largest_eigenvalue
+from workers.recipes.early_stop import EarlyStop
 from workers.recipes.recipe import Phase
 from workers.recipes.standard import Standard, cross_entropy, penalty, training_loss
 from workers.tasks.task import Split
@@ -53,6 +58,10 @@ class Bilevel:
         architecture_betas: tuple[float, float] = (0.5, 0.999),
         architecture_weight_decay: float = 1e-3,
         warmup_epochs: int = 0,
+        max_skips: int | None = None,
+        stable_epochs: int | None = None,
+        eigenvalue_ratio: float | None = None,
+        eigenvalue_min_epochs: int = 10,
     ) -> None:
         assert isinstance(network, Supernet)
         self.network = network
@@ -69,12 +78,32 @@ class Bilevel:
             weight_decay=architecture_weight_decay,
             fused=True,
         )
+        self.early_stop = EarlyStop(
+            network,
+            self.architecture,
+            max_skips=max_skips,
+            stable_epochs=stable_epochs,
+            eigenvalue_ratio=eigenvalue_ratio,
+            eigenvalue_min_epochs=eigenvalue_min_epochs,
+        )
 
     def phases(self, epoch: int) -> Sequence[Phase]:
         weights = Phase(name="weights", kind=ChargeKind.TRAIN, step=self.standard.step)
-        if epoch < self.warmup_epochs:
+        if epoch < self.warmup_epochs or self.early_stop.is_over_at(epoch):
             return (weights,)
-        return (Phase(name="architecture", kind=ChargeKind.ARCHITECTURE, step=self.architecture_step), weights)
+        architecture = Phase(name="architecture", kind=ChargeKind.ARCHITECTURE, step=self.architecture_step)
+        if not self.early_stop.measures_curvature:
+            return (architecture, weights)
+        measure = Phase(name="curvature", kind=ChargeKind.ARCHITECTURE, step=self.curvature_step, once=True)
+        return (measure, architecture, weights)
+
+    def curvature_step(self, train: Split, validation: Split) -> Tensor:
+        """Measure the architecture as the epoch finds it; returns the largest eigenvalue of its Hessian."""
+        exact = dataclasses.replace(self.training, precision="float32")
+        with untracked_statistics(self.network):
+            eigenvalue = largest_eigenvalue(architecture_loss(self.network, validation, exact), self.architecture)
+        self.early_stop.note_eigenvalue(eigenvalue)
+        return eigenvalue
 
     def architecture_step(self, train: Split, validation: Split) -> Tensor:
         """Move the architecture; returns the validation loss before it, at w'."""
@@ -86,6 +115,7 @@ class Bilevel:
             parameter.grad = of_parameter
         self.optimizer.step()
         self.network.constrain()
+        self.early_stop.note_step()
         return loss
 
     def first_order(self, validation: Split) -> tuple[Tensor, Sequence[Tensor]]:
@@ -98,8 +128,9 @@ class Bilevel:
         exact = dataclasses.replace(self.training, precision="float32")
         xi = self.standard.optimizer.param_groups[0]["lr"]
 
-        ahead = _gradient(training_loss(self.network, train, exact), self.weights)
-        with shifted(self.weights, ahead, -xi):
+        with repeated_noise(train):
+            ahead = _gradient(training_loss(self.network, train, exact), self.weights)
+        with shifted(self.weights, ahead, -xi), repeated_noise(train):
             loss = architecture_loss(self.network, validation, exact)
             both = _gradient(loss, [*self.architecture, *self.weights])
         direct, g = both[: len(self.architecture)], both[len(self.architecture) :]
@@ -107,7 +138,7 @@ class Bilevel:
         norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part) for part in g]))
         eps = PERTURBATION / norm.clamp_min(torch.finfo(norm.dtype).tiny)  # a tensor: reading it would stall a GPU
         step = [eps * part for part in g]
-        with shifted(self.weights, step, 1.0):
+        with shifted(self.weights, step, 1.0), repeated_noise(train):
             above = _gradient(training_loss(self.network, train, exact), self.architecture)
         with shifted(self.weights, step, -1.0):
             below = _gradient(training_loss(self.network, train, exact), self.architecture)
@@ -116,11 +147,16 @@ class Bilevel:
         return loss.detach(), [straight - xi * (up - down) / (2 * eps) for straight, up, down in parts]
 
     def state_dict(self) -> dict[str, Any]:
-        return {"standard": self.standard.state_dict(), "architecture": self.optimizer.state_dict()}
+        return {
+            "standard": self.standard.state_dict(),
+            "architecture": self.optimizer.state_dict(),
+            "early_stop": self.early_stop.state_dict(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.standard.load_state_dict(state["standard"])
         self.optimizer.load_state_dict(state["architecture"])
+        self.early_stop.load_state_dict(state["early_stop"])
 
 
 def architecture_loss(network: nn.Module, batch: Split, training: Training) -> Tensor:
@@ -139,6 +175,14 @@ def untracked_statistics(network: nn.Module) -> Iterator[None]:
     finally:
         for module in tracking:
             module.track_running_stats = True
+
+
+@contextmanager
+def repeated_noise(batch: Split) -> Iterator[None]:
+    """What is drawn here is drawn again afterwards."""
+    device = batch.x.device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield
 
 
 @contextmanager

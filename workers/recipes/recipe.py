@@ -26,6 +26,8 @@ class Phase:
     """From a training batch and a validation batch to the detached scalar loss; updates parameters."""
     reads_validation: bool = True
     """Whether the step looks at its validation batch: if none does, none is drawn."""
+    once: bool = False
+    """Whether it belongs to the first batches of an epoch alone, as a measurement does."""
 
 
 class Recipe(Protocol):
@@ -36,7 +38,11 @@ class Recipe(Protocol):
     """
 
     def phases(self, epoch: int) -> Sequence[Phase]:
-        """Phases of every batch of `epoch` (from 0), in order. Later epochs never have fewer."""
+        """Phases of every batch of `epoch` (from 0), in order.
+
+        Later epochs have no fewer, unless what the training shows ends a phase: a recipe that has not taken a step
+        has all its phases in late epochs, as a price is counted on.
+        """
 
     def state_dict(self) -> dict[str, Any]:
         """All state besides the network's own, for checkpoints."""
