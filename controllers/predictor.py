@@ -4,7 +4,8 @@ Sources: mutants of the best as candidates, White, Neiswanger & Savani, "BANANAS
 width is drawn anew for every proposal, Berk et al., "Randomised Gaussian process upper confidence bound" (IJCAI 2020),
 which needs no schedule and gives parallel workers different proposals; scores of the worse half mapped to a normal
 distribution, Song et al., "The Vizier Gaussian process bandit algorithm" (2024). New here: equal networks share one
-code, sizes that are known without training are features beside it, and the mean rises with them a priori.
+code, what is known without training is a feature beside it (sizes, and the shortest way from input to output, which
+tells residual networks from plain ones), and the mean rises with the sizes a priori.
 
 Shapes: N trials told, M candidates.
 """
@@ -68,10 +69,11 @@ class Predictor:
         self._known: set[Architecture] = set()
         self._tune_at = self.num_random
         references = self._references()
-        sizes = self._coder.sizes(references)
-        self._center, self._deviation = sizes.mean(axis=0), np.where(sizes.std(axis=0) > 0, sizes.std(axis=0), 1.0)
+        self._num_sizes = self._coder.sizes(references).shape[1]
+        known = self._known_sizes(references)
+        self._center, self._deviation = known.mean(axis=0), np.where(known.std(axis=0) > 0, known.std(axis=0), 1.0)
         num_decisions = max(float(np.mean([len(one.decisions) for one in references])), 1.0)
-        self._model = GaussianProcess(num_decisions=num_decisions, num_sizes=sizes.shape[1])
+        self._model = GaussianProcess(num_decisions=num_decisions, num_sizes=known.shape[1])
 
     def ask(self, number: int, pending: Sequence[Trial] = ()) -> Proposal:
         rng = np.random.default_rng((self.seed, number))
@@ -134,12 +136,16 @@ class Predictor:
         return told, warped(y_N)
 
     def _points(self, architectures: Sequence[Architecture]) -> Points:
-        sizes_NS = (self._coder.sizes(architectures) - self._center) / self._deviation
+        sizes_NS = (self._known_sizes(architectures) - self._center) / self._deviation
         return Points(codes_NC=self._coder.answers(architectures), sizes_NS=sizes_NS)
 
+    def _known_sizes(self, architectures: Sequence[Architecture]) -> Floats:
+        """What is known without training: sizes, and the shortest way from input to output where it has a length."""
+        return np.hstack([self._coder.sizes(architectures), self._coder.shortest_paths(architectures)])
+
     def _expected(self, points: Points) -> Floats:
-        """The mean before there are any results: `[N]`."""
-        expected_N: Floats = self.size_slope * points.sizes_NS.mean(axis=1)
+        """The mean before there are any results: `[N]`. A short way makes a network neither larger nor smaller."""
+        expected_N: Floats = self.size_slope * points.sizes_NS[:, : self._num_sizes].mean(axis=1)
         return expected_N
 
     def _references(self) -> list[Architecture]:
