@@ -21,7 +21,7 @@ from pydantic.dataclasses import dataclass
 from scipy.special import ndtri
 
 from controllers.gaussian_process import GaussianProcess, Points
-from controllers.trial import Proposal, Trial
+from controllers.trial import Proposal, Status, Trial
 from search_spaces.architecture import Architecture
 from search_spaces.codes import Coder
 from search_spaces.compose import mutate, sample
@@ -44,6 +44,8 @@ NUM_MUTANTS, NUM_TWICE, NUM_RANDOM = 100, 33, 50
 """Candidates: mutants of the best, some of them mutated again, and random ones."""
 NUM_ROUNDS, NUM_CLIMBING, NUM_EACH = 2, 8, 6
 """Then the best candidates are mutated: rounds, candidates of each, mutants of each."""
+TRUST = 0.5
+"""Part of what the model cannot explain of a score that is the network's own, and not the luck of one training."""
 WIDTH_SHAPE = 3.0
 """The bound lies so many deviations above the mean on average; the number is Gamma distributed."""
 
@@ -66,6 +68,8 @@ class Predictor:
         self._coder = Coder(self.space)
         self._told: list[Architecture] = []
         self._scores: list[float | None] = []
+        self._numbers: list[int | None] = []
+        """Of the trials that can be recommended."""
         self._known: set[Architecture] = set()
         self._tune_at = self.num_random
         references = self._references()
@@ -88,14 +92,34 @@ class Predictor:
         self._told.append(architecture)
         self._scores.append(trial.score)
         self._known.add(architecture)
+        is_complete = trial.status is Status.COMPLETE and trial.score is not None
+        self._numbers.append(trial.number if is_complete else None)
         if len(self._told) >= self._tune_at and any(score is not None for score in self._scores):
-            told, z_N = self._data()
-            points = self._points(told)
+            kept, z_N = self._data()
+            points = self._points([self._told[i] for i in kept])
             self._model.tune(points, z_N - self._expected(points))
             self._tune_at = max(len(self._told) + 1, int(GROWTH * len(self._told)))
 
+    def recommend(self) -> int | None:
+        """The trial whose network is worth the most, by its score and by the model's mean.
+
+        The best of many scores was lucky, the more so the more there are. The model's mean is free of luck, but it also
+        smooths away what is special about a network. One training of each network cannot tell these two apart, so
+        each counts as one half of the difference.
+        """
+        if len(self._told) < self.num_random or not any(number is not None for number in self._numbers):
+            return None
+        kept, z_N = self._data()
+        points = self._points([self._told[i] for i in kept])
+        expected_N = self._expected(points)
+        mean_N, _ = self._model.predict(points, z_N - expected_N, None, points)
+        worth_N = TRUST * z_N + (1 - TRUST) * (mean_N + expected_N)
+        ranked = [self._numbers[kept[i]] for i in np.argsort(-worth_N, kind="stable")]
+        return next((number for number in ranked if number is not None), None)
+
     def _best_candidate(self, rng: np.random.Generator, under_way: Sequence[Architecture]) -> Architecture:
-        told, z_N = self._data()
+        kept, z_N = self._data()
+        told = [self._told[i] for i in kept]
         points = self._points(told)
         rest_N = z_N - self._expected(points)
         waiting = self._points(under_way[-MAX_PENDING:]) if under_way else None
@@ -123,17 +147,16 @@ class Predictor:
         twice = [mutate(self.space, one, rng) for one in mutants[:NUM_TWICE]]
         return [*mutants, *twice, *(sample(self.space, rng) for _ in range(NUM_RANDOM))]
 
-    def _data(self) -> tuple[list[Architecture], Floats]:
-        """What the model looks at, and its values: the scores, warped to mean 0 and variance 1."""
+    def _data(self) -> tuple[list[int], Floats]:
+        """Positions of the trials that the model looks at, and the scores, warped to mean 0 and variance 1."""
         scores = [score for score in self._scores if score is not None]
         worst = min(scores)
         y_N = np.array([worst if score is None else score for score in self._scores])
-        told = self._told
-        if len(told) > MAX_TOLD:
+        kept = list(range(len(y_N)))
+        if len(kept) > MAX_TOLD:
             best = np.argsort(-y_N, kind="stable")[: MAX_TOLD // 2].tolist()
-            kept = sorted({*best, *range(len(told) - MAX_TOLD // 2, len(told))})
-            told, y_N = [told[i] for i in kept], y_N[kept]
-        return told, warped(y_N)
+            kept = sorted({*best, *kept[-MAX_TOLD // 2 :]})
+        return kept, warped(y_N[kept])
 
     def _points(self, architectures: Sequence[Architecture]) -> Points:
         sizes_NS = (self._known_sizes(architectures) - self._center) / self._deviation
