@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 DATA = Path(os.environ.get("NAS_DATA", "../shared/data")).resolve()
-DEPTHS = (1, 2, 3, 4, 6, 8, 10, 12)
+DEPTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12)
 MIDDLE = 6
 """What a practitioner might guess."""
 

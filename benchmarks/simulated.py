@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -17,7 +17,8 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from controllers.controller import Controller
+from controllers.controller import Controller, Recommending
+from controllers.seeded import without_seeds
 from controllers.trial import Proposal, Trial
 from nas import Plan, Store, open_store, parse_spec, simulate_study
 from search_spaces.compose import answer
@@ -78,7 +79,7 @@ def run_method(
             simulate_study(spec, store, plan=plan)
             seconds = time.perf_counter() - start
         num_trials = int(store.query("SELECT COUNT(*) AS n FROM trials WHERE account = 'search'")["n"].iloc[0])
-        truth = {budget: _truth_at(plan, store, budget) for budget in budgets}
+        truth = {budget: _truth_at(plan, store, budget, clocks) for budget in budgets}
     return Result(
         truth=truth,
         ms_per_proposal=1e3 * sum(clock.seconds for clock in clocks) / max(sum(clock.asked for clock in clocks), 1),
@@ -109,6 +110,21 @@ class Timed:
         self.seconds += time.process_time() - start
 
 
+@dataclass
+class TimedRecommending(Timed):
+    """One that recommends. What it would have recommended after each trial is kept, and its time not counted."""
+
+    recommended: list[int | None] = field(default_factory=list)
+
+    def tell(self, trial: Trial) -> None:
+        super().tell(trial)
+        self.recommended.append(self.recommend())
+
+    def recommend(self) -> int | None:
+        assert isinstance(self.controller, Recommending)
+        return self.controller.recommend()
+
+
 @contextmanager
 def timed_controllers() -> Iterator[list[Timed]]:
     """All controllers made inside are timed."""
@@ -116,7 +132,9 @@ def timed_controllers() -> Iterator[list[Timed]]:
     original = Plan.make_controller
 
     def make(*arguments: Any) -> Timed:
-        clock = Timed(original(*arguments))
+        controller = original(*arguments)
+        recommends = isinstance(without_seeds(controller), Recommending)
+        clock = TimedRecommending(controller) if recommends else Timed(controller)
         made.append(clock)
         return clock
 
@@ -124,14 +142,20 @@ def timed_controllers() -> Iterator[list[Timed]]:
         yield made
 
 
-def _truth_at(plan: Plan, store: Store, budget: float) -> NDArray[np.float64]:
-    """Test accuracy, in percent, of the incumbent of every run when it had spent `budget`."""
+def _truth_at(plan: Plan, store: Store, budget: float, clocks: Sequence[Timed]) -> NDArray[np.float64]:
+    """Test accuracy, in percent, of what every run would have chosen when it had spent `budget`."""
     assert isinstance(plan.space, Tabular)
     atoms = int(budget * plan.unit.atoms)
+    found = "FROM trials WHERE account = 'search' AND status = 'complete'"
     best = store.query(
-        "SELECT run, decisions, MAX(val_accuracy) AS score FROM trials "
-        f"WHERE account = 'search' AND status = 'complete' AND run_spent <= {atoms} GROUP BY run ORDER BY run"
+        "SELECT run, number, decisions, MAX(val_accuracy) AS score, COUNT(*) AS told "
+        f"{found} AND run_spent <= {atoms} GROUP BY run ORDER BY run"
     )  # SQLite takes the other columns from the row of the maximum
+    if isinstance(clocks[0], TimedRecommending):
+        all_trials = store.query(f"SELECT run, number, decisions {found}").set_index(["run", "number"])["decisions"]
+        for at, (run, number, told) in enumerate(zip(best["run"], best["number"], best["told"], strict=True)):
+            recommended = clocks[run].recommended[told - 1]
+            best.loc[at, "decisions"] = all_trials[run, number if recommended is None else recommended]
     truth_N = plan.space.content.truth_N
     rows = [plan.space.row(answer(plan.space, json.loads(text))) for text in best["decisions"]]
     return 100 * truth_N[rows]

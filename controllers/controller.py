@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from controllers.trial import Proposal, Trial
 
@@ -36,3 +36,11 @@ class Controller(Protocol):
 
     def tell(self, trial: Trial) -> None:
         """Learn from a COMPLETE, PRUNED or FAILED trial. Trials may arrive in any order."""
+
+
+@runtime_checkable
+class Recommending(Protocol):
+    """A controller that also says which of its networks the run should deliver; otherwise the best score decides."""
+
+    def recommend(self) -> int | None:
+        """Number of a COMPLETE trial that was told, or None for the one with the best score. Changes nothing."""

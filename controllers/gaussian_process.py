@@ -15,6 +15,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,17 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.codes_NC)
+
+
+class Differences(NamedTuple):
+    """Between the points of two sets, of which tuning looks many times at the same."""
+
+    mismatches_NM: Floats
+    """Shares of the decisions."""
+    squares_SNM: Floats
+    """Squared differences of each size."""
+    distances_NM: Floats
+    """The sums of these."""
 
 
 class GaussianProcess:
@@ -113,25 +125,24 @@ class GaussianProcess:
     def _noise(self) -> float:
         return float(np.exp(self._theta[-1])) + JITTER
 
-    def _differences(self, one: Points, other: Points) -> tuple[Floats, Floats]:
-        """Shares of mismatches `[N, M]`, and squared differences of the sizes `[S, N, M]`."""
+    def _differences(self, one: Points, other: Points) -> Differences:
         width = max(one.codes_NC.shape[1], other.codes_NC.shape[1])
         matches = _widened(one.codes_NC, width) @ _widened(other.codes_NC, width).T
         decisions = (one.codes_NC.sum(axis=1)[:, None] + other.codes_NC.sum(axis=1)) / 2
         squares = (one.sizes_NS.T[:, :, None] - other.sizes_NS.T[:, None, :]) ** 2
-        return (decisions - matches) / self.num_decisions, squares
+        return Differences((decisions - matches) / self.num_decisions, squares, squares.sum(axis=0))
 
-    def _kernel(self, differences: tuple[Floats, Floats], theta: Floats | None = None) -> tuple[Floats, Floats]:
+    def _kernel(self, differences: Differences, theta: Floats | None = None) -> tuple[Floats, Floats]:
         """Both parts of the kernel, `[N, M]` each."""
-        mismatches, squares = differences
+        mismatches, squares, distances = differences
         product, rate, *scales, smooth, scale, _ = np.exp(self._theta if theta is None else theta)
         weighted = np.tensordot(0.5 / np.square(scales), squares, axes=1)
-        unweighted = squares.sum(axis=0) / (2 * self.num_sizes * scale**2)
+        unweighted = distances / (2 * self.num_sizes * scale**2)
         return product * np.exp(-rate * mismatches - weighted), smooth * np.exp(-unweighted)
 
-    def _loss(self, theta: Floats, differences: tuple[Floats, Floats], z_N: Floats) -> tuple[float, Floats]:
+    def _loss(self, theta: Floats, differences: Differences, z_N: Floats) -> tuple[float, Floats]:
         """Minus the log posterior of the hyperparameters, up to a constant, and its gradient (equation 5.9)."""
-        mismatches, squares = differences
+        mismatches, squares, distances = differences
         parts = self._kernel(differences, theta)
         values = np.exp(theta)
         covariance = parts[0] + parts[1]
@@ -151,7 +162,7 @@ class GaussianProcess:
             -values[1] * np.vdot(product, mismatches),
             *(np.vdot(product, square) / scale**2 for square, scale in zip(squares, values[2:-3], strict=True)),
             smooth.sum(),
-            np.vdot(smooth, squares.sum(axis=0)) / (self.num_sizes * values[-2] ** 2),
+            np.vdot(smooth, distances) / (self.num_sizes * values[-2] ** 2),
             np.trace(outer) * values[-1],
         ]
         return float(loss), deviation / self._prior_spread - 0.5 * np.array(rises)

@@ -4,7 +4,8 @@ Sources: mutants of the best as candidates, White, Neiswanger & Savani, "BANANAS
 width is drawn anew for every proposal, Berk et al., "Randomised Gaussian process upper confidence bound" (IJCAI 2020),
 which needs no schedule and gives parallel workers different proposals; scores of the worse half mapped to a normal
 distribution, Song et al., "The Vizier Gaussian process bandit algorithm" (2024). New here: equal networks share one
-code, sizes that are known without training are features beside it, and the mean rises with them a priori.
+code, what is known without training is a feature beside it (sizes, and the shortest way from input to output, which
+tells residual networks from plain ones), and the mean rises with the sizes a priori.
 
 Shapes: N trials told, M candidates.
 """
@@ -20,7 +21,7 @@ from pydantic.dataclasses import dataclass
 from scipy.special import ndtri
 
 from controllers.gaussian_process import GaussianProcess, Points
-from controllers.trial import Proposal, Trial
+from controllers.trial import Proposal, Status, Trial
 from search_spaces.architecture import Architecture
 from search_spaces.codes import Coder
 from search_spaces.compose import mutate, sample
@@ -43,6 +44,8 @@ NUM_MUTANTS, NUM_TWICE, NUM_RANDOM = 100, 33, 50
 """Candidates: mutants of the best, some of them mutated again, and random ones."""
 NUM_ROUNDS, NUM_CLIMBING, NUM_EACH = 2, 8, 6
 """Then the best candidates are mutated: rounds, candidates of each, mutants of each."""
+TRUST = 0.5
+"""Part of what the model cannot explain of a score that is the network's own, and not the luck of one training."""
 WIDTH_SHAPE = 3.0
 """The bound lies so many deviations above the mean on average; the number is Gamma distributed."""
 
@@ -65,13 +68,16 @@ class Predictor:
         self._coder = Coder(self.space)
         self._told: list[Architecture] = []
         self._scores: list[float | None] = []
+        self._numbers: list[int | None] = []
+        """Of the trials that can be recommended."""
         self._known: set[Architecture] = set()
         self._tune_at = self.num_random
         references = self._references()
-        sizes = self._coder.sizes(references)
-        self._center, self._deviation = sizes.mean(axis=0), np.where(sizes.std(axis=0) > 0, sizes.std(axis=0), 1.0)
+        self._num_sizes = self._coder.sizes(references).shape[1]
+        known = self._known_sizes(references)
+        self._center, self._deviation = known.mean(axis=0), np.where(known.std(axis=0) > 0, known.std(axis=0), 1.0)
         num_decisions = max(float(np.mean([len(one.decisions) for one in references])), 1.0)
-        self._model = GaussianProcess(num_decisions=num_decisions, num_sizes=sizes.shape[1])
+        self._model = GaussianProcess(num_decisions=num_decisions, num_sizes=known.shape[1])
 
     def ask(self, number: int, pending: Sequence[Trial] = ()) -> Proposal:
         rng = np.random.default_rng((self.seed, number))
@@ -86,14 +92,34 @@ class Predictor:
         self._told.append(architecture)
         self._scores.append(trial.score)
         self._known.add(architecture)
+        is_complete = trial.status is Status.COMPLETE and trial.score is not None
+        self._numbers.append(trial.number if is_complete else None)
         if len(self._told) >= self._tune_at and any(score is not None for score in self._scores):
-            told, z_N = self._data()
-            points = self._points(told)
+            kept, z_N = self._data()
+            points = self._points([self._told[i] for i in kept])
             self._model.tune(points, z_N - self._expected(points))
             self._tune_at = max(len(self._told) + 1, int(GROWTH * len(self._told)))
 
+    def recommend(self) -> int | None:
+        """The trial whose network is worth the most, by its score and by the model's mean.
+
+        The best of many scores was lucky, the more so the more there are. The model's mean is free of luck, but it also
+        smooths away what is special about a network. One training of each network cannot tell these two apart, so
+        each counts as one half of the difference.
+        """
+        if len(self._told) < self.num_random or not any(number is not None for number in self._numbers):
+            return None
+        kept, z_N = self._data()
+        points = self._points([self._told[i] for i in kept])
+        expected_N = self._expected(points)
+        mean_N, _ = self._model.predict(points, z_N - expected_N, None, points)
+        worth_N = TRUST * z_N + (1 - TRUST) * (mean_N + expected_N)
+        ranked = [self._numbers[kept[i]] for i in np.argsort(-worth_N, kind="stable")]
+        return next((number for number in ranked if number is not None), None)
+
     def _best_candidate(self, rng: np.random.Generator, under_way: Sequence[Architecture]) -> Architecture:
-        told, z_N = self._data()
+        kept, z_N = self._data()
+        told = [self._told[i] for i in kept]
         points = self._points(told)
         rest_N = z_N - self._expected(points)
         waiting = self._points(under_way[-MAX_PENDING:]) if under_way else None
@@ -121,25 +147,28 @@ class Predictor:
         twice = [mutate(self.space, one, rng) for one in mutants[:NUM_TWICE]]
         return [*mutants, *twice, *(sample(self.space, rng) for _ in range(NUM_RANDOM))]
 
-    def _data(self) -> tuple[list[Architecture], Floats]:
-        """What the model looks at, and its values: the scores, warped to mean 0 and variance 1."""
+    def _data(self) -> tuple[list[int], Floats]:
+        """Positions of the trials that the model looks at, and the scores, warped to mean 0 and variance 1."""
         scores = [score for score in self._scores if score is not None]
         worst = min(scores)
         y_N = np.array([worst if score is None else score for score in self._scores])
-        told = self._told
-        if len(told) > MAX_TOLD:
+        kept = list(range(len(y_N)))
+        if len(kept) > MAX_TOLD:
             best = np.argsort(-y_N, kind="stable")[: MAX_TOLD // 2].tolist()
-            kept = sorted({*best, *range(len(told) - MAX_TOLD // 2, len(told))})
-            told, y_N = [told[i] for i in kept], y_N[kept]
-        return told, warped(y_N)
+            kept = sorted({*best, *kept[-MAX_TOLD // 2 :]})
+        return kept, warped(y_N[kept])
 
     def _points(self, architectures: Sequence[Architecture]) -> Points:
-        sizes_NS = (self._coder.sizes(architectures) - self._center) / self._deviation
+        sizes_NS = (self._known_sizes(architectures) - self._center) / self._deviation
         return Points(codes_NC=self._coder.answers(architectures), sizes_NS=sizes_NS)
 
+    def _known_sizes(self, architectures: Sequence[Architecture]) -> Floats:
+        """What is known without training: sizes, and the shortest way from input to output where it has a length."""
+        return np.hstack([self._coder.sizes(architectures), self._coder.shortest_paths(architectures)])
+
     def _expected(self, points: Points) -> Floats:
-        """The mean before there are any results: `[N]`."""
-        expected_N: Floats = self.size_slope * points.sizes_NS.mean(axis=1)
+        """The mean before there are any results: `[N]`. A short way makes a network neither larger nor smaller."""
+        expected_N: Floats = self.size_slope * points.sizes_NS[:, : self._num_sizes].mean(axis=1)
         return expected_N
 
     def _references(self) -> list[Architecture]:

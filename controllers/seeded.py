@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from controllers.controller import Controller
+from controllers.controller import Controller, Recommending
 from controllers.trial import Proposal, Trial
 from search_spaces.architecture import Architecture
 
@@ -40,6 +40,9 @@ class Seeded:
 
     def tell(self, trial: Trial) -> None:
         self.controller.tell(trial)
+
+    def recommend(self) -> int | None:
+        return self.controller.recommend() if isinstance(self.controller, Recommending) else None
 
 
 def without_seeds(controller: Controller) -> Controller:

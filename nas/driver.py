@@ -4,7 +4,7 @@ Every step is one transaction: the study changes in memory, its records are stor
 nothing needs any more deleted. A driver that dies between two steps loses nothing that was stored.
 
 Kept are the files of trials in flight, of each run's choice, and, while a run searches, of trials that others may go on
-from.
+from or that its controller may yet recommend.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Driver:
     def next(self) -> Assignment | None:
         """The next job; None: wait, or done."""
         dispatch = self.study.propose()
-        self._store()
+        self._store(after=[record for run in self._searching for record in self._new_choice(run)])
         self._sweep_searched()
         if dispatch is None:
             return None
@@ -123,19 +123,22 @@ class Driver:
     def _conclude(self, run: int, number: int, *records: Record) -> None:
         """Store what happened, then delete the files that only the finished trial or the former choice needed."""
         state, former = self.study.runs[run], self._choices[run]
-        saved: list[Record] = []
-        if state.choice is not None and state.choice is not former:
-            weights = self._folder(run, state.choice.number) / flight.WEIGHTS
-            saved.append(ArtifactSaved(run=run, number=state.choice.number, kind="weights", path=str(weights)))
-            self._choices[run] = state.choice
-        self._store(*records, after=saved)
+        self._store(*records, after=self._new_choice(state))
         for old in {number, former.number if former else number}:
             self._discard(state, old)
 
+    def _new_choice(self, run: Run) -> list[Record]:
+        """Where the model of a run's choice is, if it has changed."""
+        index, choice = run.plan.index, run.choice
+        if choice is None or choice is self._choices[index]:
+            return []
+        self._choices[index] = choice
+        weights = self._folder(index, choice.number) / flight.WEIGHTS
+        return [ArtifactSaved(run=index, number=choice.number, kind="weights", path=str(weights))]
+
     def _discard(self, run: Run, number: int) -> None:
-        is_needed = run.phase is Phase.SEARCHING and run.lineage.is_needed(number)
         is_choice = run.choice is not None and run.choice.number == number
-        if number not in run.pending and not is_needed and not is_choice:
+        if number not in run.pending and not run.may_need(number) and not is_choice:
             shutil.rmtree(self._folder(run.plan.index, number), ignore_errors=True)
 
     def _sweep(self, run: Run) -> None:
@@ -143,7 +146,7 @@ class Driver:
             self._discard(run, int(folder.name))
 
     def _sweep_searched(self) -> None:
-        """Delete what was kept for trials to go on from, once a run proposes none any more."""
+        """Delete what was kept for a search, once it is over."""
         for run in [run for run in self._searching if run.phase is not Phase.SEARCHING]:
             self._searching.remove(run)
             self._sweep(run)

@@ -1,7 +1,8 @@
 """One method with one seed: its controller, its ledger, its trials.
 
 A run searches until its budget or its controller is exhausted, trains its choice further with what is left, hands the
-choice to the final protocol, and is done. It does no I/O: everything that happens becomes a record in the log.
+choice to the final protocol, and is done. The choice is the trial with the best score; once the search is over, it is
+the one that the controller recommends, if it does. It does no I/O: everything that happens becomes a record in the log.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from controllers.controller import Controller
+from controllers.controller import Controller, Recommending
 from controllers.cost import Charge, ChargeKind, Cost, total
+from controllers.seeded import without_seeds
 from controllers.seeds import derive_seed
 from controllers.trial import AS_LONG_AS_PAID, Kind, Measurement, Proposal, Status, Trial
 from nas.ledger import Ledger
@@ -59,6 +61,9 @@ class Run:
         self.clock_us: int | None = None
         """Simulated time since the run began; None on real workers."""
         self._measured: dict[str, Trial] = {}
+        self._recommends = isinstance(without_seeds(controller), Recommending)
+        self._recommendable: dict[int, Trial] = {}
+        """By number: the trial that was trained where that one was measured. Empty if the controller has no say."""
         self._has_continued = False
         self._idle = 0
 
@@ -76,6 +81,11 @@ class Run:
     def spent_share(self) -> float:
         """Part of the budget that is spent or reserved."""
         return self.ledger.committed / max(self.ledger.budget, 1)
+
+    def may_need(self, number: int) -> bool:
+        """Whether the files of a finished trial may be needed yet, although it is not the choice."""
+        is_needed = number in self._recommendable or self.lineage.is_needed(number)
+        return self.phase is Phase.SEARCHING and is_needed
 
     def propose(self) -> Trial | None:
         """The next trial to hand to a worker; None while there is none, or when the run is done."""
@@ -149,6 +159,8 @@ class Run:
             self._learn(one.trial, reused_from=one.reused_from)
         self.log = log
         self.phase, self.stop_reason = stored.phase, stored.stop_reason
+        if stored.choice is not None:  # perhaps recommended when the search ended
+            self.choice = next(one.trial for one in finished if one.trial.number == stored.choice)
 
     def _restore_pending(self, stored: StoredTrial) -> None:
         number = stored.trial.number
@@ -306,6 +318,9 @@ class Run:
         is_whole = trial.measurement.epochs == self.purse.wanted(trial.proposal)
         if self.study.spec.reuse and trial.proposal.kind is Kind.ARCHITECTURE and is_whole:
             self._measured.setdefault(identity(trial.proposal), trial)
+        if self._recommends and trial.proposal.kind is Kind.ARCHITECTURE:
+            source = trial.number if reused_from is None else reused_from
+            self._recommendable[trial.number] = self._recommendable.get(source, trial)
         if self.choice is None or (trial.score or 0.0) > (self.choice.score or 0.0):
             self.choice = trial
             self.log.write(
@@ -316,6 +331,8 @@ class Run:
         if self.pending:
             return  # its result may free budget, or give the controller something to go on
         self.stop_reason = reason
+        if isinstance(self.controller, Recommending) and (number := self.controller.recommend()) is not None:
+            self.choice = self._recommendable[number]
         if self.choice is None:
             self._enter(Phase.FAILED, reason=f"no trial completed; {reason}")
         else:

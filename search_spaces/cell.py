@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture, Option
 from search_spaces.chain_space import Block, ChainSpace
-from search_spaces.genotype import EDGES, NUM_NODES, canonical, from_text, to_text
+from search_spaces.genotype import EDGES, NUM_NODES, canonical, from_text, shortest_path, to_text
 from search_spaces.image import check_strides, conv_bn, image_shape, pooled_linear
 from search_spaces.space import Choose
 from search_spaces.values import CONFIG
@@ -95,12 +95,16 @@ class Cell(ChainSpace):
 
     def canonical_decisions(self, architecture: Architecture) -> Mapping[str, Option]:
         """The decisions, with those of the first genotype that is this cell: the same for equal networks."""
-        genotypes = [block["op"] for stage in architecture.form["stages"] for block in stage["blocks"]]
+        genotypes = _genotypes(architecture)
         others = {name: answer for name, answer in architecture.decisions.items() if not name.startswith("edge")}
         if not genotypes:
             return others
         edges = zip(EDGES, from_text(genotypes[0]), strict=True)
         return {**others, **{f"edge{source}>{target}": op for (source, target), op in edges}}
+
+    def shortest_path(self, architecture: Architecture) -> int:
+        """Operations other than the identity along the shortest way through all cells; reductions do not count."""
+        return sum(shortest_path(from_text(genotype)) for genotype in _genotypes(architecture))
 
     def compose_block(self, choose: Choose, prefix: str) -> dict[str, Any]:
         genotype = [str(choose(f"edge{source}>{target}", self.all_ops())) for source, target in EDGES]
@@ -128,6 +132,11 @@ def _operation(op: str, channels: int) -> nn.Module:
             return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
         case _:
             return nn.Sequential(nn.ReLU(), conv_bn(channels, channels, 3 if op == "nor_conv_3x3" else 1))
+
+
+def _genotypes(architecture: Architecture) -> list[str]:
+    """That of every cell, which is the same."""
+    return [block["op"] for stage in architecture.form["stages"] for block in stage["blocks"]]
 
 
 def _once(choose: Choose) -> Choose:

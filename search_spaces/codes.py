@@ -6,7 +6,7 @@ without training. Shapes: N architectures, C columns, S sizes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ class Coder:
     def __init__(self, space: SearchSpace) -> None:
         self.space = space
         self._columns: dict[tuple[str, Option], int] = {}
-        self._codes: dict[str, tuple[list[int], list[float]]] = {}
+        self._codes: dict[str, tuple[list[int], list[float], list[float]]] = {}
 
     def answers(self, architectures: Sequence[Architecture]) -> Floats:
         """One-hot codes `[N, C]` of the answers."""
@@ -38,7 +38,14 @@ class Coder:
         """Depth, and the logarithms of FLOPs and parameters where the space knows them: `[N, S]`."""
         return np.array([self._code(one)[1] for one in architectures])
 
-    def _code(self, architecture: Architecture) -> tuple[list[int], list[float]]:
+    def shortest_paths(self, architectures: Sequence[Architecture]) -> Floats:
+        """Lengths of the shortest ways from input to output, `[N, 1]`; `[N, 0]` where the space does not know them.
+
+        Depth is the longest way. Whether there is a short one beside it decides whether a deep network trains well.
+        """
+        return np.array([self._code(one)[2] for one in architectures]).reshape(len(architectures), -1)
+
+    def _code(self, architecture: Architecture) -> tuple[list[int], list[float], list[float]]:
         code = self._codes.get(architecture.id)
         if code is None:
             decisions = canonical_decisions(self.space, architecture)
@@ -46,7 +53,8 @@ class Coder:
             known = footprint(self.space, architecture)
             amounts = [amount for amount in (known.inference_flops, known.num_parameters) if amount is not None]
             sizes = [float(architecture.depth), *(float(np.log(max(amount, 1))) for amount in amounts)]
-            code = self._codes[architecture.id] = columns, sizes
+            path = shortest_path(self.space, architecture)
+            code = self._codes[architecture.id] = columns, sizes, [] if path is None else [float(path)]
         return code
 
 
@@ -55,3 +63,9 @@ def canonical_decisions(space: SearchSpace, architecture: Architecture) -> Mappi
     method = getattr(space, "canonical_decisions", None)
     decisions: Mapping[str, Option] = architecture.decisions if method is None else method(architecture)
     return decisions
+
+
+def shortest_path(space: SearchSpace, architecture: Architecture) -> int | None:
+    """Operations other than the identity on the shortest way from input to output, if the space has a method for it."""
+    method: Callable[[Architecture], int | None] | None = getattr(space, "shortest_path", None)
+    return None if method is None else method(architecture)

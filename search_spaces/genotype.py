@@ -81,6 +81,20 @@ def canonical(genotype: Sequence[str]) -> Genotype:
 
 
 @cache
+def shortest_path(genotype: Genotype) -> int:
+    """Operations other than the identity on the shortest way from input to output; `NUM_NODES` where there is none.
+
+    Zero is a residual cell: the output is the input and something more (He et al., CVPR 2016). Equal cells have equal
+    shortest ways, for every way is a term of their expression.
+    """
+    lengths = [0] + [NUM_NODES] * (NUM_NODES - 1)
+    for (source, target), op in zip(EDGES, genotype, strict=True):  # in an order in which every source is done
+        if op != "none":
+            lengths[target] = min(lengths[target], lengths[source] + (op != "skip_connect"))
+    return lengths[-1]
+
+
+@cache
 def _first_of_each() -> dict[str, Genotype]:
     first: dict[str, Genotype] = {}
     for genotype in product(OPERATIONS, repeat=len(EDGES)):

@@ -30,8 +30,9 @@ class SearchSpace(Protocol):
 
     A space may also have `allows(architecture) -> bool`, for limits that not all of its architectures keep to
     (`search_spaces.compose`); `footprint(architecture)`, the sizes that it knows without training
-    (`search_spaces.footprint`); and `canonical_decisions(architecture)`, the same for equal networks
-    (`search_spaces.codes`).
+    (`search_spaces.footprint`); and, for models of its architectures (`search_spaces.codes`),
+    `canonical_decisions(architecture)`, the same for equal networks, and `shortest_path(architecture) -> int | None`,
+    the operations other than the identity between input and output along the shortest way, where it knows.
     """
 
     @property

@@ -63,6 +63,8 @@ class Table:
     """
     fidelities: Mapping[int, Fidelity]
     """By epochs, ascending."""
+    are_genotypes: bool
+    """Whether the decisions are the edges of a cell (`search_spaces.genotype`), in its order."""
     truth_N: Floats
     depth_N: Ints
     inference_flops_N: Ints | None
@@ -139,6 +141,7 @@ def _make_table(columns: Columns, mapping: TableMapping) -> Table:
         row_of=row_of,
         answers=answers,
         first_equal_N=_named("equal", lambda: _first_equal(columns, mapping.equal, decisions, answers)),
+        are_genotypes=mapping.equal == GENOTYPE,
         fidelities={one.epochs: one for one in sorted(fidelities, key=lambda one: one.epochs)},
         truth_N=_share("truth", number("truth", mapping.truth)),
         depth_N=np.full(columns.num_rows, len(decisions)) if depth_N is None else depth_N,

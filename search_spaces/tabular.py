@@ -18,6 +18,7 @@ from torch import nn
 from search_spaces.architecture import Architecture, Option
 from search_spaces.errors import InvalidArchitecture, InvalidInput
 from search_spaces.footprint import Footprint
+from search_spaces.genotype import shortest_path
 from search_spaces.space import Choose
 from search_spaces.table import Table, read_table
 from search_spaces.values import CONFIG
@@ -82,6 +83,12 @@ class Tabular:
         """The decisions that lead to the first row that is this network."""
         decisions: Mapping[str, Option] = architecture.form["decisions"]
         return decisions
+
+    def shortest_path(self, architecture: Architecture) -> int | None:
+        """Known for cells: the operations other than the identity along the shortest way from input to output."""
+        if not self.content.are_genotypes:
+            return None
+        return shortest_path(tuple(map(str, architecture.form["decisions"].values())))
 
     def allows(self, architecture: Architecture) -> bool:
         """Whether a network keeps to the limits."""

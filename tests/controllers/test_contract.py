@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from controllers import CONTROLLERS, make_controller
+from controllers.controller import Recommending
 from controllers.trial import Kind, Status
 from search_spaces import SearchSpace, make_space
 from search_spaces.compose import enumerate_space, validate
@@ -174,6 +175,10 @@ def test_replay_goes_on_as_if_never_interrupted(method, seed):
     assert len(proposals) == len(told) == count
     for trial in told:
         resumed.tell(trial)
+    if isinstance(controller, Recommending):
+        complete = [trial.number for trial in told if trial.status is Status.COMPLETE]
+        assert controller.recommend() == resumed.recommend()
+        assert controller.recommend() in complete
     for number in range(count):
         assert resumed.ask(number) == controller.ask(number)
 

@@ -7,6 +7,7 @@ from scipy.stats import multivariate_normal, norm
 
 from controllers.gaussian_process import GaussianProcess, Points
 from controllers.predictor import Predictor, warped
+from controllers.trial import Status
 from search_spaces.compose import enumerate_space
 from tests.controllers.toys import Landscape, Product, arbitrary_score
 from tests.controllers.trials import failed, play, running, scored
@@ -161,3 +162,55 @@ def test_failures_count_as_the_worst():
         for trial in play(Predictor(space=space, seed=seed), 60, fails)[30:]
     ]
     assert late.count(3) < len(late) / 4 / 2
+
+
+def told_about(space, networks, scores):
+    predictor = Predictor(space=space, seed=0)
+    for number, (network, score) in enumerate(zip(networks, scores, strict=True)):
+        predictor.tell(scored(number, network, score))
+    return predictor
+
+
+def test_what_is_recommended_counts_the_score_and_the_models_mean_alike():
+    """The values that the textbook gives, where much is luck: the best by both is not the best by the mean."""
+    space = Product({"a": range(4), "b": range(4), "c": range(4)})
+    rng = np.random.default_rng(8)
+    networks = [list(enumerate_space(space))[i] for i in rng.permutation(64)[:24]]
+    scores = np.array([0.3 + 0.05 * one.decisions["a"] + 0.1 * rng.normal() for one in networks])
+    predictor = told_about(space, networks, scores)
+    model = predictor._model
+    model._theta[-1] = np.log(0.5)  # the noise
+    told, z_N = predictor._points(networks), warped(scores)
+    expected_N = 0.25 * told.sizes_NS.mean(axis=1)
+    kernel = by_hand(model, told, told, 3)
+    mean_N = expected_N + kernel @ np.linalg.solve(kernel + model._noise() * np.eye(24), z_N - expected_N)
+    assert predictor.recommend() == np.argmax(0.5 * z_N + 0.5 * mean_N)
+    assert predictor.recommend() != np.argmax(mean_N)
+
+
+def test_a_lucky_network_among_bad_ones_is_not_recommended():
+    space = Product({"a": range(4), "b": range(4), "c": range(4)})
+    networks = list(enumerate_space(space))
+    rng = np.random.default_rng(0)
+    scores = np.array([0.5 + 0.1 * one.decisions["a"] + 0.005 * rng.normal() for one in networks])
+    lucky = next(number for number, one in enumerate(networks) if one.decisions["a"] == 0)
+    scores[lucky] = scores.max() + 0.001
+    recommended = told_about(space, networks, scores).recommend()
+    assert networks[recommended].decisions["a"] == 3
+
+
+def test_only_complete_trials_are_recommended():
+    space = Landscape()
+
+    def half_pruned(number, proposal):
+        """The later, the better; but every second trial is stopped."""
+        return scored(number, proposal, number / 20, status=Status.PRUNED if number % 2 else Status.COMPLETE)
+
+    predictor = Predictor(space=space, seed=0, num_random=4)
+    assert predictor.recommend() is None
+    for trial in play(Predictor(space=space, seed=0, num_random=4), 20, half_pruned):
+        predictor.tell(trial)
+        assert predictor.recommend() is None if trial.number < 3 else predictor.recommend() % 2 == 0
+    broken = Predictor(space=space, seed=0, num_random=4)
+    play(broken, 8, failed)
+    assert broken.recommend() is None

@@ -5,6 +5,7 @@ import pytest
 from controllers.asha import Asha
 from controllers.evolution import Evolution
 from controllers.grid import Grid
+from controllers.predictor import Predictor
 from controllers.random import Random
 from controllers.seeded import Seeded, without_seeds
 from controllers.successive_halving import SuccessiveHalving
@@ -72,3 +73,11 @@ def test_the_method_itself_can_be_had():
     grid = Grid(space=SPACE, seed=0)
     assert without_seeds(Seeded(controller=grid, first=FIRST)) is grid
     assert without_seeds(grid) is grid
+
+
+def test_what_the_method_recommends_counts_from_the_first_seed():
+    seeded = Seeded(controller=Predictor(space=SPACE, seed=0, num_random=3), first=FIRST)
+    trials = play(seeded, 8, lambda number, proposal: scored(number, proposal, 0.9 if number == 1 else 0.1))
+    assert trials[1].architecture == FIRST[1]
+    assert seeded.recommend() == 1
+    assert Seeded(controller=Random(space=SPACE, seed=0), first=FIRST).recommend() is None

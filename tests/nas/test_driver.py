@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from controllers.cost import Charge, ChargeKind, Cost
+from controllers.grid import Grid
 from controllers.trial import SCORE, Epoch, Kind, Measurement
 from nas.driver import Driver
 from nas.records import StudyStatus
@@ -101,6 +102,28 @@ def test_only_the_files_of_the_choice_are_kept(driver):
     artifacts = frame(driver, "artifacts")
     assert artifacts["number"].tolist() == [0, 2]
     assert artifacts["path"].iloc[1] == str(driver.files / "000" / "000002" / flight.WEIGHTS)
+
+
+def test_what_may_be_recommended_is_kept_until_the_search_is_over(driver, monkeypatch):
+    monkeypatch.setattr(Grid, "recommend", lambda _: 1, raising=False)
+    again = driver.again
+    driver = again()
+    for score in (0.3, 0.2, 0.9):
+        finish(driver, driver.next(), score)
+    assert folders(driver) == [0, 1, 2]
+    driver = again()
+    assert folders(driver) == [0, 1, 2]
+    continuation = driver.next()
+    assert continuation.job.parent_folder == driver.files / "000" / "000001"
+    assert (folders(driver), frame(driver, "runs")["choice"].tolist()) == ([1], [1])
+    assert frame(driver, "artifacts")["number"].tolist() == [0, 1, 2]
+    driver = again()
+    assert driver.study.runs[0].choice.number == 1, "what was stored, not the best score"
+    finish(driver, driver.next(), 0.1)
+    final = driver.next()
+    assert final.job.parent_folder == driver.files / "000" / "000001"
+    finish(driver, final, 0.5)
+    assert (driver.done, folders(driver)) == (True, [1])
 
 
 def test_what_a_finished_trial_left_behind_is_swept_on_resumption(driver):

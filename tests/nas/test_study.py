@@ -3,6 +3,8 @@
 import pytest
 
 from controllers.cost import Charge, ChargeKind, Cost, total
+from controllers.grid import Grid
+from controllers.random import Random
 from controllers.trial import SCORE, Kind, Measurement, Status
 from nas.records import Account, Charged, Phase, RunChanged, StudyChanged, StudyStatus, TrialFinished, TrialLost
 from nas.study import Study
@@ -394,3 +396,34 @@ def test_the_same_network_is_retrained_from_the_same_seed_by_every_method(study)
         finish(both, dispatch)
     assert len(finals) == 2
     assert finals[0] == finals[1]
+
+
+def test_a_recommendation_decides_once_the_search_is_over(study, monkeypatch):
+    monkeypatch.setattr(Grid, "recommend", lambda _: 2, raising=False)
+    grid = study("grid")
+    (run,) = grid.runs
+    search(grid, 0.1, 0.9, 0.8, 0.2)
+    assert run.choice.number == 1, "the best so far"
+    continuation = grid.propose()
+    assert (continuation.trial.proposal.parent, run.choice.number) == (2, 2)
+    finish(grid, continuation, 0.85)
+    assert run.choice.number == 4, "better than what it goes on from"
+    assert grid.propose().trial.proposal.parent == 4
+    changes = [record.choice for record in grid.past if isinstance(record, RunChanged)]
+    assert list(dict.fromkeys(changes)) == [0, 1, 2, 4]
+
+
+def test_no_recommendation_leaves_the_best(study, monkeypatch):
+    monkeypatch.setattr(Grid, "recommend", lambda _: None, raising=False)
+    grid = study("grid", budget=800)
+    search(grid, 0.1, 0.9, 0.8, 0.2)
+    assert grid.propose().trial.proposal.parent == 1
+
+
+def test_what_is_recommended_is_the_training_and_not_its_repeat(study, monkeypatch):
+    """Trial 1 repeats trial 0, whose files are the only ones."""
+    monkeypatch.setattr(Random, "recommend", lambda _: 1, raising=False)
+    repeats = study("random", depth=[1], limits={"idle_proposals": 1})
+    search(repeats, 0.5)
+    assert repeats.propose().trial.proposal.parent == 0
+    assert ended(repeats, 1).score == 0.5

@@ -49,3 +49,21 @@ def test_equal_cells_share_a_code():
         assert by_id.setdefault(one.id, tuple(code)) == tuple(code)
     assert len(by_id) < len(drawn)
     assert len(set(by_id.values())) == len(by_id), "and different cells have different codes"
+
+
+def test_shortest_paths_are_those_through_all_cells():
+    residual = {"edge0>1": "nor_conv_3x3", "edge1>3": "nor_conv_3x3", "edge0>3": "skip_connect"}
+    plain = {**residual, "edge0>3": "none"}
+    space = make_space({"family": "cell", "depth": [0, 3], "width": 4}, input_shape=(3, 6, 6), num_classes=3)
+    rest = dict.fromkeys(("edge0>2", "edge1>2", "edge2>3"), "none")
+    cells = [answer(space, {"depth": 3, **edges, **rest}) for edges in (residual, plain)]
+    empty = answer(space, {"depth": 0})
+    assert Coder(space).shortest_paths([*cells, empty]).tolist() == [[0], [6], [0]]
+
+
+def test_a_space_may_not_know_its_shortest_paths(tmp_path):
+    fields = {"family": "tabular", "table": str(write_table(tmp_path)), "mapping": MAPPING}
+    table = make_space(fields, input_shape=(), num_classes=0)
+    for space in (table, Landscape()):
+        drawn = [sample(space, np.random.default_rng(seed)) for seed in range(3)]
+        assert Coder(space).shortest_paths(drawn).shape == (3, 0)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from search_spaces.cell import CellNetwork
-from search_spaces.genotype import EDGES, OPERATIONS, canonical, expression, from_text, to_text
+from search_spaces.genotype import EDGES, OPERATIONS, canonical, expression, from_text, shortest_path, to_text
 
 ALL = list(product(OPERATIONS, repeat=6))
 NONE, SKIP, ONE, THREE, POOL = OPERATIONS
@@ -173,3 +173,13 @@ def test_text_is_the_benchmarks_notation():
     assert to_text(genotype) == text
     assert from_text(text) == genotype
     assert all(from_text(to_text(one)) == one for one in ALL[::97])
+
+
+def test_shortest_paths_are_those_of_all_ways_and_the_same_for_equal_cells():
+    ways = [((0, 3),), ((0, 1), (1, 3)), ((0, 2), (2, 3)), ((0, 1), (1, 2), (2, 3))]
+    for genotype in ALL:
+        edges = dict(zip(EDGES, genotype, strict=True))
+        open_ways = [[edges[edge] for edge in way] for way in ways if all(edges[edge] != NONE for edge in way)]
+        lengths = [sum(op != SKIP for op in way) for way in open_ways]
+        assert shortest_path(genotype) == (min(lengths) if lengths else 4)
+        assert shortest_path(canonical(genotype)) == shortest_path(genotype)

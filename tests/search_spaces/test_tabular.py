@@ -97,6 +97,11 @@ def test_equal_by_genotype_is_what_the_genotypes_say(tmp_path):
         first = int(table.first_equal_N[row])
         one, other = (tuple(table.decisions_of(which).values()) for which in (row, first))
         assert canonical(one) == canonical(other)
+    fields = {"family": "tabular", "table": str(tmp_path / "cells.npz"), "mapping": mapping}
+    space = make_space(fields, input_shape=(), num_classes=0)
+    ops = [{"0>3": "nor_conv_3x3"}, {"0>3": "nor_conv_3x3", "0>1": "skip_connect", "1>3": "skip_connect"}]
+    cells = [answer(space, {**dict.fromkeys(edges, "none"), **one}) for one in ops]
+    assert [space.shortest_path(cell) for cell in cells] == [1, 0]
 
 
 def test_a_decision_with_one_answer_is_never_asked(tmp_path):
