@@ -69,7 +69,7 @@ FASHION = {"test_path": str(DATA / "fashion_mnist_test.npz")}
 
 REPORTED = {
     "number line": DepthTask(
-        task={"name": "number_line", "bits": 6, "train_size": 2048, "validation_size": 512, "test_size": 2048},
+        task={"name": "number_line", "bits": 5, "train_size": 1024, "validation_size": 512, "test_size": 2048},
         space=dense(16),
         epochs=30,
     ),
@@ -104,7 +104,7 @@ TUNING = {
     ),
     "easy spiral": DepthTask(task={"name": "spiral", "turns": 2, "data_seed": 1}, space=dense(8), epochs=40),
     "short number line": DepthTask(
-        task={"name": "number_line", "bits": 5, "train_size": 1024, "validation_size": 512, "test_size": 2048},
+        task={"name": "number_line", "bits": 4, "train_size": 1024, "validation_size": 512, "test_size": 2048},
         space=dense(12),
         epochs=30,
     ),
