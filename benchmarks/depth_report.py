@@ -95,9 +95,8 @@ def claim(runs: pd.DataFrame) -> None:
         )
     gained, gaps = (sum(one[index] for one in closed) for index in (0, 1))
     if closed:
-        print(
-            f"\nOf the gap between the best grid and the ceiling, summed over tasks, it closes {100 * gained / gaps:.0f} %."
-        )
+        share = 100 * gained / gaps
+        print(f"\nOf the gap between the best grid and the ceiling, summed over tasks, it closes {share:.0f} %.")
 
 
 def points(estimate: Estimate) -> str:
