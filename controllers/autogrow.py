@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from controllers.growing import NewBlocks, Stages, finishing, grown, seedling
+from controllers.growing import NewBlocks, Stages, check_identities, finishing, grown, seedling
 from controllers.trial import Proposal, Trial
 from search_spaces.errors import SearchExhausted
 from search_spaces.inheritance import NEW
@@ -41,6 +41,8 @@ class AutoGrow:
     def __post_init__(self) -> None:
         self._chain, depths = chain_of_depths(self.space, method="autogrow")
         self._depths = sorted(depths)
+        if self.new_blocks == "identity":
+            check_identities(self._chain, method="autogrow")
         self._stages = Stages()
 
     def ask(self, number: int, pending: Sequence[Trial] = ()) -> Proposal | None:

@@ -13,9 +13,9 @@ from typing import Literal
 from controllers.trial import AS_LONG_AS_PAID, Proposal, Status, Trial
 from search_spaces.chain_space import ChainSpace
 from search_spaces.compose import answer
-from search_spaces.errors import SearchExhausted
+from search_spaces.errors import InvalidInput, SearchExhausted
 from search_spaces.inheritance import Inheritance
-from search_spaces.relaxations.chains import with_depths
+from search_spaces.relaxations.chains import deepest, with_depths
 from search_spaces.values import dump
 
 NewBlocks = Literal["random", "identity"]
@@ -103,3 +103,15 @@ def finishing(parent: Trial) -> Proposal:
         inherits=dump(inheritance),
         prunable=False,
     )
+
+
+def check_identities(space: ChainSpace, *, method: str) -> None:
+    """Refuse a space whose blocks cannot start as identities, before anything runs.
+
+    Raises:
+        InvalidInput: they cannot.
+    """
+    if space.tied:
+        raise InvalidInput(f"{method} adds blocks of their own: space.tied must be false, or new_blocks random")
+    chain = space.build(deepest(space))
+    space.make_identity(chain.blocks[-1], chain.parts()[-3])

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from controllers.growing import NewBlocks, Stages, finishing, grown, seedling
+from controllers.growing import NewBlocks, Stages, check_identities, finishing, grown, seedling
 from controllers.trial import Proposal, Trial
 from search_spaces.errors import InvalidInput, SearchExhausted
 from search_spaces.inheritance import NEW
-from search_spaces.relaxations.chains import chain_of_depths, deepest
+from search_spaces.relaxations.chains import chain_of_depths
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
@@ -42,8 +42,7 @@ class Net2Deeper:
         if self._chain.tied:
             raise InvalidInput("net2deeper inserts blocks of their own: space.tied must be false")
         if self.new_blocks == "identity":
-            chain = self._chain.build(deepest(self._chain))
-            self._chain.make_identity(chain.blocks[-1], chain.parts()[-3])
+            check_identities(self._chain, method="net2deeper")
         self._stages = Stages()
 
     def ask(self, number: int, pending: Sequence[Trial] = ()) -> Proposal | None:

@@ -124,3 +124,8 @@ def test_a_tied_chain_grows_by_applications_of_its_block():
     over = space([1, 2, 4], tied=True, ops=["residual"])
     proposals = grow("stacking", [0.5, 0.6, 0.7], over=over)
     assert depths(proposals) == [1, 2, 4, 4]
+
+
+def test_identities_have_weights_of_their_own():
+    with pytest.raises(InvalidInput, match=r"autogrow adds blocks of their own: space.tied must be false"):
+        make_controller("autogrow", {"new_blocks": "identity"}, space=space([1, 2], tied=True), seed=0)
