@@ -10,7 +10,7 @@ from controllers.cost import Cost, Unit
 from controllers.trial import Epoch, Kind, Measurement, Proposal, Status, Trial
 from nas.records import Account, EpochsReported, Record, RunPlan, StudyChanged, StudyStatus
 from nas.store import Store
-from search_spaces.readings import READINGS
+from search_spaces.readings import LEVEL_ACCURACY, LEVEL_LOSS, REMOVAL_ACCURACY, REMOVAL_LOSS, SCALED_WEIGHT
 from tests.nas.histories import architecture, charge, chose, finish, start
 
 EPOCHS = 2
@@ -58,8 +58,9 @@ class Run:
 
 
 def readings(*values: Sequence[float]) -> dict[str, Sequence[float]]:
-    """All readings of one epoch, in their order: scaled weight, level accuracy and loss, removal accuracy and loss."""
-    return dict(zip(READINGS, values, strict=True))
+    """What answers are read from, of one epoch: scaled weight, level accuracy and loss, removal accuracy and loss."""
+    names = (SCALED_WEIGHT, LEVEL_ACCURACY, LEVEL_LOSS, REMOVAL_ACCURACY, REMOVAL_LOSS)
+    return dict(zip(names, values, strict=True))
 
 
 def grid(seed: int, scores: Mapping[int, float], label: str = "grid") -> Run:
