@@ -21,6 +21,7 @@ derived networks are trained on. Shapes: B batch, K classes, L levels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -69,8 +70,11 @@ class Elastic:
     drop_growth: Literal["linear", "constant"] = "linear"
     """Linear: from (nearly) none at the first block, as in stochastic depth; constant: LayerDrop."""
     rank_by: Literal["one_standard_error", "level_accuracy", "level_loss"] = "one_standard_error"
-    """Which depth comes first: the shallowest of those that may be the best, or the best. The others follow by their
-    accuracy or loss."""
+    """Which depth comes first: one of those that may be the best, as `in_doubt` says, or the best. The others follow by
+    their accuracy or loss."""
+    in_doubt: Literal["shallowest", "middle"] = "shallowest"
+    """Which of the depths within one standard error of the best: the shallowest, or that nearest to the geometric mean of
+    the smallest and the largest depth, the guess that can be wrong by the smallest factor."""
 
     recipe = "standard"
     inheritable = True
@@ -165,7 +169,11 @@ class ElasticNetwork(nn.Module):
         ranked = sorted(self.depths, key=lambda depth: (loss[depth] if by_loss else -accuracy[depth], depth))
         if self.options.rank_by == "one_standard_error":
             best, doubt = accuracy[ranked[0]], readings[LEVEL_DOUBT]
-            first = next(depth for depth in self.depths if best - accuracy[depth] <= doubt[depth])
+            candidates = [depth for depth in self.depths if best - accuracy[depth] <= doubt[depth]]
+            first = candidates[0]
+            if self.options.in_doubt == "middle":
+                middle = math.sqrt(max(self.depths[0], 1) * self.depths[-1])
+                first = min(candidates, key=lambda depth: abs(math.log(max(depth, 0.5) / middle)))
             ranked = [first, *(depth for depth in ranked if depth != first)]
         return tuple(answer(self.space, with_depths(self.space, (depth,)), partial=True) for depth in ranked)
 

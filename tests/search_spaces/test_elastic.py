@@ -126,6 +126,18 @@ def test_depths_are_ranked_by_what_they_do_on_validation_data(rank_by, ranked):
     assert [one.depth for one in derived] == ranked
 
 
+def test_in_doubt_the_geometric_middle_is_nearest_to_all():
+    """All depths but the first may be the best; of 1 to 6, the geometric middle is 2.45."""
+    readings = {
+        LEVEL_LOSS: (0.0,) * 7,
+        LEVEL_ACCURACY: (0.0, 0.5, 0.88, 0.88, 0.9, 0.89, 0.9),
+        LEVEL_DOUBT: (0.0, 0.1, 0.02, 0.02, 0.0, 0.02, 0.01),
+    }
+    assert [elastic(in_doubt=choice).derive(readings)[0].depth for choice in ("shallowest", "middle")] == [2, 2]
+    readings[LEVEL_DOUBT] = (0.0, 0.5, 0.01, 0.02, 0.0, 0.02, 0.01)
+    assert [elastic(in_doubt=choice).derive(readings)[0].depth for choice in ("shallowest", "middle")] == [1, 3]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
