@@ -73,8 +73,8 @@ class Elastic:
     """Which depth comes first: one of those that may be the best, as `in_doubt` says, or the best. The others follow by
     their accuracy or loss."""
     in_doubt: Literal["shallowest", "middle"] = "shallowest"
-    """Which of the depths within one standard error of the best: the shallowest, or that nearest to the geometric mean of
-    the smallest and the largest depth, the guess that can be wrong by the smallest factor."""
+    """Which of the depths within one standard error of the best: the shallowest, or that nearest to the geometric mean
+    of the smallest and the largest depth, the guess that can be wrong by the smallest factor."""
 
     recipe = "standard"
     inheritable = True

@@ -131,10 +131,10 @@ def test_in_doubt_the_geometric_middle_is_nearest_to_all():
     readings = {
         LEVEL_LOSS: (0.0,) * 7,
         LEVEL_ACCURACY: (0.0, 0.5, 0.88, 0.88, 0.9, 0.89, 0.9),
-        LEVEL_DOUBT: (0.0, 0.1, 0.02, 0.02, 0.0, 0.02, 0.01),
+        LEVEL_DOUBT: (0.0, 0.1, 0.03, 0.03, 0.0, 0.03, 0.01),
     }
     assert [elastic(in_doubt=choice).derive(readings)[0].depth for choice in ("shallowest", "middle")] == [2, 2]
-    readings[LEVEL_DOUBT] = (0.0, 0.5, 0.01, 0.02, 0.0, 0.02, 0.01)
+    readings[LEVEL_DOUBT] = (0.0, 0.5, 0.01, 0.03, 0.0, 0.03, 0.01)
     assert [elastic(in_doubt=choice).derive(readings)[0].depth for choice in ("shallowest", "middle")] == [1, 3]
 
 
