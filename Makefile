@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test lint bench bench-peers clean
+.PHONY: demo test lint bench bench-depth bench-peers clean
 
 ## Compare six ways of choosing a network's depth, and no search at all, at equal compute (about three minutes).
 demo: $(INSTALLED)
@@ -29,6 +29,15 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/posterior_depth.py --epochs 250 --batch-size 64
+
+## The evidence about learned depth (hours; goes on where it was stopped). Needs the data sets in NAS_DATA.
+bench-depth: $(INSTALLED)
+	$(BIN)/python benchmarks/learned_depth.py run --share 0.25
+	$(BIN)/python benchmarks/learned_depth.py run --share 0.1
+	$(BIN)/python benchmarks/learned_depth.py run --share 0.5
+	$(BIN)/python benchmarks/learned_depth.py run --share 1
+	$(BIN)/python benchmarks/depth_report.py > docs/learned_depth_tables.md
+	$(BIN)/python benchmarks/known_results.py
 
 ## Other packages on a published protocol, each in an environment of its own (hours; goes on where it was stopped).
 bench-peers: $(INSTALLED)

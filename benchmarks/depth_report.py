@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from statistics import fmean
 
 import pandas as pd
 from depth_tasks import MIDDLE
-from learned_depth import CLAIM, FIXED, GRIDS, RESULTS
+from learned_depth import CLAIM, FIXED, GRIDS, LEARNED, RESULTS
 
 from nas.statistics.bootstrap import mean
 from nas.statistics.equivalence import MARGIN, paired_equivalence
@@ -36,6 +37,7 @@ def main() -> None:
         accuracies(of_share, DELIVERED, "Delivered: the network that a run holds when its budget is spent")
         accuracies(of_share, RETRAINED, "Retrained: its depth under one final protocol")
         depths(of_share)
+        against_grids(of_share)
         claim(of_share)
 
 
@@ -63,6 +65,35 @@ def depths(runs: pd.DataFrame) -> None:
     print()
 
 
+def against_grids(runs: pd.DataFrame) -> None:
+    """Every method that learns, against the best grid of each task and against each grid over all tasks."""
+    tables = {str(task): scores(of_task) for task, of_task in runs.groupby("task", sort=False)}
+    grids = {task: str(table[list(GRIDS)].mean().idxmax()) for task, table in tables.items()}
+    labels = [label for label in LEARNED if all(label in table for table in tables.values())]
+    print("### Delivered, points over the best grid of the task / probability of improvement\n")
+    head(
+        "method", *(f"{task} ({grids[task]})" for task in tables), *(f"mean over {one}" for one in ("the best", *GRIDS))
+    )
+    for label in labels:
+        cells = [
+            f"{100 * (table[label] - table[grids[task]]).mean():+.2f} / {won(table[label], table[grids[task]]):.2f}"
+            for task, table in tables.items()
+        ]
+        over = [fmean((tables[task][label] - tables[task][grids[task]]).mean() for task in tables)]
+        over += [fmean((table[label] - table[grid]).mean() for table in tables.values()) for grid in GRIDS]
+        row(label, *cells, *(f"{100 * mean_of:+.2f}" for mean_of in over))
+    print()
+
+
+def scores(of_task: pd.DataFrame) -> pd.DataFrame:
+    """Delivered accuracy by seed and method, of methods that have all seeds."""
+    return of_task.pivot_table(index="seed", columns="label", values=DELIVERED, sort=False).dropna(axis=1)
+
+
+def won(found: pd.Series, against: pd.Series) -> float:
+    return probability_of_improvement([found.tolist()], [against.tolist()]).value
+
+
 def claim(runs: pd.DataFrame) -> None:
     """The method against the best grid, the ceiling and the guess, task by task."""
     print(f"### `{CLAIM}` against the best grid, the ceiling and the practitioner's guess\n")
@@ -72,13 +103,13 @@ def claim(runs: pd.DataFrame) -> None:
     )
     closed = []
     for task, of_task in runs.groupby("task", sort=False):
-        scores = of_task.pivot_table(index="seed", columns="label", values=DELIVERED).dropna(axis=1)
-        if CLAIM not in scores:
+        table = scores(of_task)
+        if CLAIM not in table:
             continue
-        means = scores.mean()
+        means = table.mean()
         grid, ceiling = (str(means[[one for one in kind if one in means]].idxmax()) for kind in (GRIDS, FIXED))
-        found, against = scores[CLAIM].tolist(), scores[grid].tolist()
-        differences = (scores[CLAIM] - scores[grid]).tolist()
+        found, against = table[CLAIM].tolist(), table[grid].tolist()
+        differences = (table[CLAIM] - table[grid]).tolist()
         equivalence = paired_equivalence([differences], MARGIN)
         closed.append((means[CLAIM] - means[grid], means[ceiling] - means[grid]))
         row(
@@ -90,8 +121,8 @@ def claim(runs: pd.DataFrame) -> None:
             points(mean([differences], bounds=(-1.0, 1.0))),
             interval(probability_of_improvement([found], [against])),
             f"{equivalence.no_worse:.3f}" if equivalence else "-",
-            interval(probability_of_improvement([scores[ceiling].tolist()], [against])),
-            points(mean([(scores[CLAIM] - scores[GUESS]).tolist()], bounds=(-1.0, 1.0))),
+            interval(probability_of_improvement([table[ceiling].tolist()], [against])),
+            points(mean([(table[CLAIM] - table[GUESS]).tolist()], bounds=(-1.0, 1.0))),
         )
     gained, gaps = (sum(one[index] for one in closed) for index in (0, 1))
     if closed:
