@@ -4,9 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from types import SimpleNamespace
 
 import numpy as np
@@ -118,15 +117,20 @@ def test_networks_that_break_are_recorded_and_paid_for(workers, tmp_path):
 
 @pytest.mark.slow
 def test_a_trial_whose_worker_is_killed_is_tried_again(workers, tmp_path):
+    pid, is_over = tmp_path / "pid", Event()
+
     def kill_one_worker():
-        pid = tmp_path / "pid"
         while not (pid.exists() and pid.read_text()):
-            time.sleep(0.01)
+            if is_over.wait(0.01):
+                return
         os.kill(int(pid.read_text()), signal.SIGKILL)
 
     killer = Thread(target=kill_one_worker, daemon=True)
     killer.start()
-    tables = run(tmp_path, space=space(tmp_path, [1, 8, 7, 9]))
+    try:
+        tables = run(tmp_path, space=space(tmp_path, [1, 8, 7, 9]))
+    finally:
+        is_over.set()
     killer.join()
     assert_reconciled(tables)
     trials = tables["trials"].sort_values("number")
