@@ -31,6 +31,7 @@ def workers():
     """Two workers that can import this package."""
     import ray
 
+    ray.shutdown()  # workers that an earlier test has started know another path
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = str(ROOT)
     yield
