@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from controllers.growing import stage_length
 from controllers.trial import Kind, Proposal, Status, Trial
 from search_spaces.errors import SearchExhausted
 from search_spaces.relaxations.chains import chain_of_depths
@@ -92,7 +93,7 @@ class AdaNet:
             relaxation={"name": "ensemble", **dump(ensemble)},
             recipe=ensemble.recipe,
             recipe_options=ensemble.recipe_options(),
-            epochs=self.stage_epochs or max(1, self.trial_epochs // 4),
+            epochs=stage_length(self.stage_epochs, self.trial_epochs),
             min_epochs=1,
             parent=parent.number if parent else None,
             inherits={"members": len(members) - 1} if parent else {},

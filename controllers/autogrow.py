@@ -16,7 +16,6 @@ from pydantic.dataclasses import dataclass
 
 from controllers.growing import NewBlocks, Stages, check_identities, finishing, grown, seedling
 from controllers.trial import Proposal, Trial
-from search_spaces.errors import SearchExhausted
 from search_spaces.inheritance import NEW
 from search_spaces.relaxations.chains import chain_of_depths
 from search_spaces.space import SearchSpace
@@ -43,16 +42,17 @@ class AutoGrow:
         self._depths = sorted(depths)
         if self.new_blocks == "identity":
             check_identities(self._chain, method="autogrow")
-        self._stages = Stages()
+        self._stages = Stages("the grown network")
 
     def ask(self, number: int, pending: Sequence[Trial] = ()) -> Proposal | None:
+        return self._stages.turn(number, pending, self._grow)
+
+    def tell(self, trial: Trial) -> None:
+        self._stages.told.append(trial)
+
+    def _grow(self) -> Proposal:
+        """The next stage, or the last trial."""
         stages = self._stages
-        if number < len(stages.told):
-            return stages.told[number].proposal
-        if stages.is_finished:
-            raise SearchExhausted("the grown network is trained")
-        if pending:
-            return None
         if not stages.trials:
             return seedling(self._chain, self._depths[0], epochs=self.stage_epochs)
         if stages.has_failed or len(stages.trials) == len(self._depths) or self._has_stalled():
@@ -62,9 +62,6 @@ class AutoGrow:
         kept = range(1, last.architecture.depth + 1)
         blocks = [*kept, *[NEW] * (depth - len(kept))]
         return grown(self._chain, last, blocks, new_blocks=self.new_blocks, epochs=self.stage_epochs)
-
-    def tell(self, trial: Trial) -> None:
-        self._stages.told.append(trial)
 
     def _has_stalled(self) -> bool:
         """Whether the last growths have all failed to beat what was there before them."""

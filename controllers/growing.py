@@ -6,16 +6,15 @@ trial gives the chosen stage all that is left of the budget, with the study's ow
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from controllers.trial import AS_LONG_AS_PAID, Proposal, Status, Trial
 from search_spaces.chain_space import ChainSpace
-from search_spaces.compose import answer
 from search_spaces.errors import InvalidInput, SearchExhausted
 from search_spaces.inheritance import Inheritance
-from search_spaces.relaxations.chains import deepest, with_depths
+from search_spaces.relaxations.chains import architecture_of, deepest
 from search_spaces.values import dump
 
 NewBlocks = Literal["random", "identity"]
@@ -25,7 +24,21 @@ NewBlocks = Literal["random", "identity"]
 class Stages:
     """What was told, in order: the stages, then the last trial, which is none."""
 
+    network: str
+    """What grows, for messages: `the grown network`."""
     told: list[Trial] = field(default_factory=list)
+
+    def turn(self, number: int, pending: Sequence[Trial], grow: Callable[[], Proposal]) -> Proposal | None:
+        """Trial `number`: what was proposed if it was told, what `grow` proposes if it is its turn; None: wait.
+
+        Raises:
+            SearchExhausted: the last trial was told; or from `grow`.
+        """
+        if number < len(self.told):
+            return self.told[number].proposal
+        if self.is_finished:
+            raise SearchExhausted(f"{self.network} is trained")
+        return None if pending else grow()
 
     @property
     def trials(self) -> list[Trial]:
@@ -64,10 +77,15 @@ class Stages:
         return max(self.trials, key=lambda trial: (trial.score or 0.0, -trial.number))
 
 
+def stage_length(stage_epochs: int | None, trial_epochs: int) -> int:
+    """Epochs of a stage: its own, or a quarter of an ordinary trial."""
+    return stage_epochs or max(1, trial_epochs // 4)
+
+
 def seedling(space: ChainSpace, depth: int, *, epochs: int) -> Proposal:
     """The first stage, from fresh weights."""
     return Proposal(
-        architecture=answer(space, with_depths(space, (depth,)), partial=True),
+        architecture=architecture_of(space, depth),
         recipe_options={"schedule": "constant"},
         epochs=epochs,
         min_epochs=1,
@@ -79,28 +97,19 @@ def seedling(space: ChainSpace, depth: int, *, epochs: int) -> Proposal:
 def grown(space: ChainSpace, parent: Trial, blocks: Sequence[int], *, new_blocks: NewBlocks, epochs: int) -> Proposal:
     """A stage whose blocks are those of `parent` with these numbers, from 1; 0: a new one."""
     inheritance = Inheritance(blocks=tuple(blocks), new_blocks=new_blocks)
-    return Proposal(
-        architecture=answer(space, with_depths(space, (len(blocks),)), partial=True),
-        recipe_options={"schedule": "constant"},
-        epochs=epochs,
-        min_epochs=1,
-        parent=parent.number,
-        inherits=dump(inheritance),
-        prunable=False,
-        keep=True,
-    )
+    first = seedling(space, len(blocks), epochs=epochs)
+    return replace(first, parent=parent.number, inherits=dump(inheritance))
 
 
 def finishing(parent: Trial) -> Proposal:
     """The last trial: the network of a stage goes on for as long as the budget pays."""
     assert parent.architecture is not None
-    inheritance = Inheritance(blocks=tuple(range(1, parent.architecture.depth + 1)))
     return Proposal(
         architecture=parent.architecture,
         epochs=AS_LONG_AS_PAID,
         min_epochs=1,
         parent=parent.number,
-        inherits=dump(inheritance),
+        inherits=dump(Inheritance.prefix(parent.architecture.depth)),
         prunable=False,
     )
 

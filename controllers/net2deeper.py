@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from controllers.growing import NewBlocks, Stages, check_identities, finishing, grown, seedling
+from controllers.growing import NewBlocks, Stages, check_identities, finishing, grown, seedling, stage_length
 from controllers.trial import Proposal, Trial
-from search_spaces.errors import InvalidInput, SearchExhausted
+from search_spaces.errors import InvalidInput
 from search_spaces.inheritance import NEW
 from search_spaces.relaxations.chains import chain_of_depths
 from search_spaces.space import SearchSpace
@@ -43,17 +43,18 @@ class Net2Deeper:
             raise InvalidInput("net2deeper inserts blocks of their own: space.tied must be false")
         if self.new_blocks == "identity":
             check_identities(self._chain, method="net2deeper")
-        self._stages = Stages()
+        self._stages = Stages("the deepened network")
 
     def ask(self, number: int, pending: Sequence[Trial] = ()) -> Proposal | None:
+        return self._stages.turn(number, pending, self._grow)
+
+    def tell(self, trial: Trial) -> None:
+        self._stages.told.append(trial)
+
+    def _grow(self) -> Proposal:
+        """The next stage, or the last trial."""
         stages = self._stages
-        epochs = self.stage_epochs or max(1, self.trial_epochs // 4)
-        if number < len(stages.told):
-            return stages.told[number].proposal
-        if stages.is_finished:
-            raise SearchExhausted("the deepened network is trained")
-        if pending:
-            return None
+        epochs = stage_length(self.stage_epochs, self.trial_epochs)
         if not stages.trials:
             return seedling(self._chain, self._depths[0], epochs=epochs)
         scores = stages.scores
@@ -65,9 +66,6 @@ class Net2Deeper:
         assert teacher.architecture is not None
         blocks = interleaved(teacher.architecture.depth, deeper)
         return grown(self._chain, teacher, blocks, new_blocks=self.new_blocks, epochs=epochs)
-
-    def tell(self, trial: Trial) -> None:
-        self._stages.told.append(trial)
 
 
 def _next_depth(teacher: Trial, depths: Sequence[int]) -> int | None:

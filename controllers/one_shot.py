@@ -84,13 +84,12 @@ class OneShot:
         return self._derived(derived[number - 1])
 
     def _derived(self, architecture: Architecture) -> Proposal:
-        blocks = tuple(range(1, architecture.depth + 1))
         return Proposal(
             architecture=architecture,
             epochs=AS_LONG_AS_PAID if self.derived_epochs == "all" else None,
             min_epochs=1,
             parent=0 if self.derived_start == "supernet" else None,
-            inherits=dump(Inheritance(blocks=blocks)) if self.derived_start == "supernet" else {},
+            inherits=dump(Inheritance.prefix(architecture.depth)) if self.derived_start == "supernet" else {},
         )
 
     def tell(self, trial: Trial) -> None:

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from controllers.growing import Stages, finishing, grown, seedling
+from controllers.growing import Stages, finishing, grown, seedling, stage_length
 from controllers.trial import Proposal, Trial
-from search_spaces.errors import SearchExhausted
 from search_spaces.relaxations.chains import chain_of_depths
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
@@ -32,17 +31,18 @@ class Stacking:
     def __post_init__(self) -> None:
         self._chain, depths = chain_of_depths(self.space, method="stacking")
         self._schedule = doublings(sorted(depth for depth in depths if depth >= 1))
-        self._stages = Stages()
+        self._stages = Stages("the stacked network")
 
     def ask(self, number: int, pending: Sequence[Trial] = ()) -> Proposal | None:
+        return self._stages.turn(number, pending, self._grow)
+
+    def tell(self, trial: Trial) -> None:
+        self._stages.told.append(trial)
+
+    def _grow(self) -> Proposal:
+        """The next stage, or the last trial."""
         stages = self._stages
-        epochs = self.stage_epochs or max(1, self.trial_epochs // 4)
-        if number < len(stages.told):
-            return stages.told[number].proposal
-        if stages.is_finished:
-            raise SearchExhausted("the stacked network is trained")
-        if pending:
-            return None
+        epochs = stage_length(self.stage_epochs, self.trial_epochs)
         if not stages.trials:
             return seedling(self._chain, self._schedule[0], epochs=epochs)
         if stages.has_failed or len(stages.trials) == len(self._schedule):
@@ -51,9 +51,6 @@ class Stacking:
         assert last.architecture is not None
         blocks = stacked(last.architecture.depth, self._schedule[len(stages.trials)])
         return grown(self._chain, last, blocks, new_blocks="random", epochs=epochs)
-
-    def tell(self, trial: Trial) -> None:
-        self._stages.told.append(trial)
 
 
 def doublings(depths: Sequence[int]) -> tuple[int, ...]:

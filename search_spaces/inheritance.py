@@ -38,6 +38,11 @@ class Inheritance:
     new_blocks: Literal["random", "identity"] = "random"
     """How new blocks start."""
 
+    @classmethod
+    def prefix(cls, depth: int) -> Inheritance:
+        """The first blocks of the parent, perhaps all of them."""
+        return cls(blocks=tuple(range(1, depth + 1)))
+
     @property
     def new_identities(self) -> tuple[int, ...]:
         """The blocks, from 1, that start as identities."""

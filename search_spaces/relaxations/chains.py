@@ -77,9 +77,14 @@ def deepest(space: ChainSpace) -> Architecture:
     return answer(space, with_depths(space, max_depths(space)), partial=True)
 
 
+def architecture_of(space: ChainSpace, depth: int) -> Architecture:
+    """The chain of this depth, in a space of one stage with nothing else to choose."""
+    return answer(space, with_depths(space, (depth,)))
+
+
 def architectures_of(space: ChainSpace, depths: Iterable[int]) -> tuple[Architecture, ...]:
     """The chains of these depths, in a space of one stage with nothing else to choose."""
-    return tuple(answer(space, with_depths(space, (depth,))) for depth in depths)
+    return tuple(architecture_of(space, depth) for depth in depths)
 
 
 def weighted_sum(weights: Tensor, terms: Iterable[Tensor]) -> Tensor:
