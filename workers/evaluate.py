@@ -10,19 +10,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from controllers.cost import ChargeKind
-from search_spaces.relaxations.relaxation import (
+from search_spaces.readings import (
     LEVEL_ACCURACY,
     LEVEL_DOUBT,
     LEVEL_LOSS,
     REMOVAL_ACCURACY,
     REMOVAL_LOSS,
     SCALED_WEIGHT,
-    Growing,
-    Probe,
-    Probed,
     Readings,
-    Supernet,
 )
+from search_spaces.relaxations.relaxation import Growing, Probe, Probed, Supernet
 from workers.meter import Meter
 from workers.tasks.task import Split
 

@@ -27,16 +27,8 @@ from search_spaces import make_space
 from search_spaces.architecture import canonical_json
 from search_spaces.errors import TrialFailed
 from search_spaces.flops import inference_flops
-from search_spaces.relaxations.relaxation import (
-    Annealed,
-    Bayesian,
-    Concluding,
-    Drawing,
-    Growing,
-    Probed,
-    Readings,
-    Supernet,
-)
+from search_spaces.readings import Readings
+from search_spaces.relaxations.relaxation import Annealed, Bayesian, Concluding, Drawing, Growing, Probed, Supernet
 from search_spaces.values import dump, load
 from workers import flight
 from workers.batches import Batches

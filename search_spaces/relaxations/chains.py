@@ -54,6 +54,34 @@ def chain_of_depths(space: SearchSpace, *, method: str) -> tuple[ChainSpace, tup
     return chain, depths
 
 
+def chain_from_one(space: SearchSpace, *, method: str) -> tuple[ChainSpace, tuple[int, ...]]:
+    """As `chain_of_depths`, for a method whose levels count from 1: the depths are those of at least 1.
+
+    Raises:
+        InvalidInput: as there, or there are fewer than two of those.
+    """
+    chain, _ = chain_of_depths(space, method=method)
+    depths = depths_from_one(chain)
+    if len(depths) < 2:
+        raise InvalidInput(f"{method} needs two depths of at least 1 to choose from, got {list(depths)}")
+    return chain, depths
+
+
+def depths_from_one(space: ChainSpace) -> tuple[int, ...]:
+    """The depths, of a space with one stage, that have a block."""
+    return tuple(depth for depth in space.all_stages()[0].depth if depth >= 1)
+
+
+def check_depths(depths: Sequence[int], allowed: Sequence[int]) -> None:
+    """Refuse depths that the space does not have.
+
+    Raises:
+        InvalidInput: in field `depths`.
+    """
+    if unknown := set(depths) - set(allowed):
+        raise InvalidInput(f"must be among the space's depths {list(allowed)}, got {sorted(unknown)}", field="depths")
+
+
 def prefixes(space: ChainSpace) -> tuple[str, ...]:
     """What the names of each stage's decisions begin with."""
     if not space.stages:

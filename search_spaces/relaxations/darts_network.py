@@ -14,19 +14,15 @@ from search_spaces.cell import Cell
 from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
 from search_spaces.compose import answer
+from search_spaces.readings import LEVEL_LOSS, REMOVAL_ACCURACY, REMOVAL_LOSS, Readings
 from search_spaces.relaxations.chains import max_depths, with_depths
 from search_spaces.relaxations.expected_flops import ExpectedFlops
+from search_spaces.relaxations.level_probe import mean_squares
 from search_spaces.relaxations.mixed_blocks import MixedBlocks
 from search_spaces.relaxations.mixed_cells import MixedCells
 from search_spaces.relaxations.mixed_depth import MixedStage, Score, best_depths, total_depth
 from search_spaces.relaxations.mixing import Mixing
-from search_spaces.relaxations.relaxation import (
-    LEVEL_LOSS,
-    REMOVAL_ACCURACY,
-    REMOVAL_LOSS,
-    Probe,
-    Readings,
-)
+from search_spaces.relaxations.relaxation import Probe
 
 MAX_DERIVED = 100
 """Several stages have more combinations of depths than any budget trains; the best of them are derived."""
@@ -90,7 +86,7 @@ class DartsNetwork(nn.Module):
                 head(last.mix(levels, last.weights_without(depth))) if depth in last.depths else y_BK
                 for depth in range(len(levels))
             ],
-            sizes=[level.float().square().mean() for level in levels],
+            sizes=mean_squares(levels),
         )
 
     def architecture_parameters(self) -> list[nn.Parameter]:

@@ -34,12 +34,13 @@ from torch import Tensor, nn
 from search_spaces.architecture import Architecture
 from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
-from search_spaces.compose import answer
 from search_spaces.errors import InvalidInput
-from search_spaces.relaxations.chains import chain_of_depths, deepest, with_depths
+from search_spaces.readings import Readings
+from search_spaces.relaxations.chains import architectures_of, chain_of_depths, deepest
 from search_spaces.relaxations.evidence import Prior, log_prior
+from search_spaces.relaxations.level_heads import give_levels_heads, readers
 from search_spaces.relaxations.posteriors import Categorical, Exact, TruncatedPoisson
-from search_spaces.relaxations.relaxation import Criterion, Probe, Readings
+from search_spaces.relaxations.relaxation import Criterion, Probe
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
@@ -113,11 +114,7 @@ class DepthPosteriorNetwork(nn.Module):
         self.depths = depths
         self.options = options
         self.chain: Chain = space.build(deepest(space))
-        self.heads = nn.ModuleDict()
-        if options.has_own_heads:
-            self.chain.head = nn.Identity()
-            width = space.all_stages()[0].width[0]
-            self.heads.update({str(depth): space.make_head(width) for depth in depths})
+        self.heads = give_levels_heads(self.chain, space, depths) if options.has_own_heads else nn.ModuleDict()
         self.posterior = options.make_posterior(len(depths))
         self.register_buffer("log_prior_D", options.make_log_prior(len(depths)), persistent=False)
         self.num_labels: int | None = None
@@ -154,8 +151,8 @@ class DepthPosteriorNetwork(nn.Module):
     def probe(self, x_B: Tensor) -> Probe:
         """The levels down to the deepest in use; one that is no depth is read by the head of the next that is."""
         states = self._states(x_B)
-        readers = [min(depth for depth in self.depths if depth >= level) for level in range(len(states))]
-        levels = [self._logits(reader, h_B) for reader, h_B in zip(readers, states, strict=True)]
+        of_levels = zip(readers(self.depths, len(states)), states, strict=True)
+        levels = [self._logits(reader, h_B) for reader, h_B in of_levels]
         used = self._used()
         joint_MBK, log_q_M = self._joint([levels[depth] for depth in used]), self.posterior.log_probs()
         mixture_BK = joint_MBK.logsumexp(dim=0)
@@ -184,7 +181,7 @@ class DepthPosteriorNetwork(nn.Module):
         """The depths by their posterior probability (ties, and those that have none: shallow first)."""
         of_level = dict(enumerate(self.profile()))
         ranked = sorted(self.depths, key=lambda depth: (-of_level.get(depth, 0.0), depth))
-        return tuple(answer(self.space, with_depths(self.space, (depth,))) for depth in ranked)
+        return architectures_of(self.space, ranked)
 
     def _used(self) -> tuple[int, ...]:
         """The depths in use, shallowest first."""

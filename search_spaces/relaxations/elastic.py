@@ -34,17 +34,11 @@ from torch.nn import functional as F
 from search_spaces.architecture import Architecture
 from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
-from search_spaces.compose import answer
 from search_spaces.errors import InvalidInput
-from search_spaces.relaxations.chains import chain_of_depths, with_depths
-from search_spaces.relaxations.relaxation import (
-    LEVEL_ACCURACY,
-    LEVEL_DOUBT,
-    LEVEL_LOSS,
-    Criterion,
-    Probe,
-    Readings,
-)
+from search_spaces.readings import LEVEL_ACCURACY, LEVEL_DOUBT, LEVEL_LOSS, Readings
+from search_spaces.relaxations.chains import architecture_of, architectures_of, chain_of_depths, check_depths
+from search_spaces.relaxations.level_heads import give_levels_heads, readers
+from search_spaces.relaxations.relaxation import Criterion, Probe
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
@@ -84,10 +78,7 @@ class Elastic:
 
     def check(self, space: SearchSpace) -> None:
         _, allowed = chain_of_depths(space, method="elastic")
-        if unknown := set(self.depths) - set(allowed):
-            raise InvalidInput(
-                f"must be among the space's depths {list(allowed)}, got {sorted(unknown)}", field="depths"
-            )
+        check_depths(self.depths, allowed)
         if len(set(self.depths)) != len(self.depths) or len(self.depths) == 1:
             raise InvalidInput(f"must be at least two and distinct, got {list(self.depths)}", field="depths")
 
@@ -105,12 +96,8 @@ class ElasticNetwork(nn.Module):
         self.space = space
         self.depths = depths
         self.options = options
-        self.chain: Chain = space.build(answer(space, with_depths(space, depths[-1:]), partial=True))
-        self.heads = nn.ModuleDict()
-        if options.heads == "own":
-            self.chain.head = nn.Identity()
-            width = space.all_stages()[0].width[0]
-            self.heads.update({str(depth): space.make_head(width) for depth in depths})
+        self.chain: Chain = space.build(architecture_of(space, depths[-1]))
+        self.heads = give_levels_heads(self.chain, space, depths) if options.heads == "own" else nn.ModuleDict()
         self._kept = self._all_kept
 
     def forward(self, x_B: Tensor) -> Tensor:
@@ -133,8 +120,8 @@ class ElasticNetwork(nn.Module):
     def probe(self, x_B: Tensor) -> Probe:
         """Every level by its own head; a level without one is read by the head of the next depth that has one."""
         states = self.chain.hidden_states(x_B)
-        readers = [min(depth for depth in self.depths if depth >= level) for level in range(len(states))]
-        levels = [self._logits(reader, state) for reader, state in zip(readers, states, strict=True)]
+        of_levels = zip(readers(self.depths, len(states)), states, strict=True)
+        levels = [self._logits(reader, state) for reader, state in of_levels]
         return Probe(logits=levels[-1], levels=levels)
 
     def draw(self) -> int:
@@ -175,7 +162,7 @@ class ElasticNetwork(nn.Module):
                 middle = math.sqrt(max(self.depths[0], 1) * self.depths[-1])
                 first = min(candidates, key=lambda depth: abs(math.log(max(depth, 0.5) / middle)))
             ranked = [first, *(depth for depth in ranked if depth != first)]
-        return tuple(answer(self.space, with_depths(self.space, (depth,)), partial=True) for depth in ranked)
+        return architectures_of(self.space, ranked)
 
     @property
     def _all_kept(self) -> list[bool]:

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture
 from search_spaces.chain_space import ChainSpace
-from search_spaces.compose import answer
-from search_spaces.errors import InvalidInput, TrialFailed
-from search_spaces.relaxations.chains import chain_of_depths, with_depths
-from search_spaces.relaxations.relaxation import Criterion, Readings
+from search_spaces.errors import TrialFailed
+from search_spaces.readings import Readings
+from search_spaces.relaxations.chains import architectures_of, chain_of_depths, check_depths
+from search_spaces.relaxations.relaxation import Criterion
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
@@ -46,10 +46,7 @@ class Ensemble:
 
     def check(self, space: SearchSpace) -> None:
         _, allowed = chain_of_depths(space, method="ensemble")
-        if unknown := set(self.depths) - set(allowed):
-            raise InvalidInput(
-                f"must be among the space's depths {list(allowed)}, got {sorted(unknown)}", field="depths"
-            )
+        check_depths(self.depths, allowed)
 
     def supernet(self, space: SearchSpace) -> nn.Module:
         self.check(space)
@@ -65,9 +62,7 @@ class EnsembleNetwork(nn.Module):
         self.space = space
         self.depths = depths
         self.options = options
-        self.members = nn.ModuleList(
-            space.build(answer(space, with_depths(space, (depth,)), partial=True)) for depth in depths
-        )
+        self.members = nn.ModuleList(space.build(architecture) for architecture in architectures_of(space, depths))
         self.weights_J = nn.Parameter(torch.full((len(depths),), 1 / len(depths)))
         self.num_frozen = 0
 
@@ -134,7 +129,7 @@ class EnsembleNetwork(nn.Module):
         """The depths of the members, greatest weight first (ties: shallow)."""
         profile = self.profile()
         ranked = sorted(set(self.depths), key=lambda depth: (-profile[depth], depth))
-        return tuple(answer(self.space, with_depths(self.space, (depth,)), partial=True) for depth in ranked)
+        return architectures_of(self.space, ranked)
 
     def _frozen_parameters(self) -> Sequence[nn.Parameter]:
         return list(chain.from_iterable(member.parameters() for member in self.members[: self.num_frozen]))

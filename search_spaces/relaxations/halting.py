@@ -26,12 +26,13 @@ from torch import Tensor, nn
 from search_spaces.architecture import Architecture
 from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
-from search_spaces.compose import answer
 from search_spaces.errors import InvalidInput
+from search_spaces.readings import Readings
 from search_spaces.relaxations.act import Act, act
-from search_spaces.relaxations.chains import chain_of_depths, deepest, weighted_sum, with_depths
+from search_spaces.relaxations.chains import architectures_of, chain_from_one, deepest, depths_from_one, weighted_sum
+from search_spaces.relaxations.level_probe import mean_squares
 from search_spaces.relaxations.ponder import divergence, log_geometric, log_mixture, log_stops
-from search_spaces.relaxations.relaxation import Criterion, Probe, Readings
+from search_spaces.relaxations.relaxation import Criterion, Probe
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
@@ -58,16 +59,13 @@ class Halting:
         return {}
 
     def check(self, space: SearchSpace) -> None:
-        chain, _ = chain_of_depths(space, method="halting")
+        chain, _ = chain_from_one(space, method="halting")
         if getattr(chain, "num_tokens", 0):
             raise InvalidInput("halting reads the depth off a whole input: a language model would see what comes next")
-        depths = _depths(chain)
-        if len(depths) < 2:
-            raise InvalidInput(f"halting needs two depths of at least 1 to choose from, got {list(depths)}")
 
     def supernet(self, space: SearchSpace) -> nn.Module:
         self.check(space)
-        chain, _ = chain_of_depths(space, method="halting")
+        chain, _ = chain_from_one(space, method="halting")
         return PonderNetwork(chain, self) if self.rule == "ponder" else ActNetwork(chain, self)
 
 
@@ -121,8 +119,8 @@ class HaltingNetwork(nn.Module):
     def derive(self, readings: Readings) -> tuple[Architecture, ...]:
         """The allowed depths, nearest to the mean depth first (ties: shallow)."""
         mean = self.mean_depth()
-        ranked = sorted(_depths(self.space), key=lambda depth: (abs(depth - mean), depth))
-        return tuple(answer(self.space, with_depths(self.space, (depth,))) for depth in ranked)
+        ranked = sorted(depths_from_one(self.space), key=lambda depth: (abs(depth - mean), depth))
+        return architectures_of(self.space, ranked)
 
 
 class PonderNetwork(HaltingNetwork):
@@ -155,9 +153,7 @@ class PonderNetwork(HaltingNetwork):
         mixed_BK = log_mixture(log_p_BL, y_LBK[1:])
         others = (_others(level, self.num_levels) for level in range(self.num_levels))
         removals = [log_mixture(log_p_BL[:, kept].log_softmax(dim=1), y_LBK[1:][kept]) for kept in others]
-        return Probe(
-            logits=mixed_BK, levels=y_LBK.unbind(), removals=[mixed_BK, *removals], sizes=_mean_squares(states)
-        )
+        return Probe(logits=mixed_BK, levels=y_LBK.unbind(), removals=[mixed_BK, *removals], sizes=mean_squares(states))
 
 
 class ActNetwork(HaltingNetwork):
@@ -195,7 +191,7 @@ class ActNetwork(HaltingNetwork):
             logits=mixed_BK,
             levels=_at_once(self.chain.head, states).unbind(),
             removals=[mixed_BK, *removals],
-            sizes=_mean_squares(states),
+            sizes=mean_squares(states),
         )
 
     def stops(self, levels: Sequence[Tensor]) -> Act:
@@ -210,11 +206,6 @@ class ActNetwork(HaltingNetwork):
         return y_BK
 
 
-def _depths(space: ChainSpace) -> tuple[int, ...]:
-    """The depths of the space at which an input can stop."""
-    return tuple(depth for depth in space.all_stages()[0].depth if depth >= 1)
-
-
 def _at_once(head: nn.Module, states: Sequence[Tensor]) -> Tensor:
     """`y_LBK` of hidden states: one pass, so that batch statistics of a head are those of all of them."""
     y_LBK: Tensor = head(torch.cat(list(states))).unflatten(0, (len(states), -1))
@@ -223,7 +214,3 @@ def _at_once(head: nn.Module, states: Sequence[Tensor]) -> Tensor:
 
 def _others(level: int, num_levels: int) -> list[int]:
     return [other for other in range(num_levels) if other != level]
-
-
-def _mean_squares(states: Sequence[Tensor]) -> list[Tensor]:
-    return [h_B.float().square().mean() for h_B in states]

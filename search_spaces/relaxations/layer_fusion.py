@@ -32,9 +32,11 @@ from search_spaces.architecture import Architecture
 from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
 from search_spaces.errors import InvalidInput
+from search_spaces.readings import Readings
+from search_spaces.relaxations.by_gradient import Level, recipe_of, recipe_options_of
 from search_spaces.relaxations.chains import architectures_of, chain_of_depths, deepest, weighted_sum
 from search_spaces.relaxations.level_probe import probe_levels
-from search_spaces.relaxations.relaxation import Probe, Readings
+from search_spaces.relaxations.relaxation import Probe
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
@@ -62,7 +64,7 @@ class LayerFusion:
     the network is without it."""
     architecture_learning_rate: float | None = Field(default=None, gt=0)
     """Of the mix; none: that of the weights."""
-    level: Literal["train", "validation"] = "train"
+    level: Level = "train"
     """Data whose loss moves the mix: in one step with the weights, or in turns with them, by Adam, as in DARTS."""
     warmup_epochs: int = Field(default=0, ge=0)
     """Epochs of weights alone."""
@@ -71,12 +73,11 @@ class LayerFusion:
 
     @property
     def recipe(self) -> str:
-        return "joint" if self.level == "train" else "bilevel"
+        return recipe_of(self.level)
 
     def recipe_options(self) -> Mapping[str, Any]:
         rate = self.architecture_learning_rate
-        options = {"architecture_learning_rate": rate, "warmup_epochs": self.warmup_epochs}
-        return options if self.level == "train" else {**options, "architecture_weight_decay": 0.0}
+        return recipe_options_of(self.level, learning_rate=rate, warmup_epochs=self.warmup_epochs)
 
     def check(self, space: SearchSpace) -> None:
         chain_of_depths(space, method="layer_fusion")

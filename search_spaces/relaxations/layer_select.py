@@ -32,10 +32,19 @@ from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
 from search_spaces.errors import InvalidInput
 from search_spaces.flops import level_flops
-from search_spaces.relaxations.chains import architectures_of, chain_of_depths, deepest, weighted_sum
+from search_spaces.readings import LEVEL_LOSS, Readings
+from search_spaces.relaxations.by_gradient import Level, recipe_of, recipe_options_of
+from search_spaces.relaxations.chains import (
+    architectures_of,
+    chain_from_one,
+    deepest,
+    depths_from_one,
+    weighted_sum,
+)
+from search_spaces.relaxations.level_heads import give_levels_heads
 from search_spaces.relaxations.level_probe import probe_levels
 from search_spaces.relaxations.level_selector import LevelSelector
-from search_spaces.relaxations.relaxation import LEVEL_LOSS, Criterion, Probe, Readings
+from search_spaces.relaxations.relaxation import Criterion, Probe
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
@@ -60,7 +69,7 @@ class LayerSelect:
     depths are then ranked by their loss."""
     k_learning_rate: float | None = Field(default=None, gt=0)
     """Of the selector; none: that of the weights."""
-    level: Literal["train", "validation"] = "train"
+    level: Level = "train"
     """Data whose loss moves the selector: in one step with the weights, or in turns with them, by Adam, as in DARTS."""
     warmup_epochs: int = Field(default=0, ge=0)
     """Epochs of weights alone."""
@@ -76,18 +85,13 @@ class LayerSelect:
 
     @property
     def recipe(self) -> str:
-        return "joint" if self.level == "train" else "bilevel"
+        return recipe_of(self.level)
 
     def recipe_options(self) -> Mapping[str, Any]:
-        options = {"architecture_learning_rate": self.k_learning_rate, "warmup_epochs": self.warmup_epochs}
-        # A decay would be a preference for shallow chains; the joint recipe has none.
-        return options if self.level == "train" else {**options, "architecture_weight_decay": 0.0}
+        return recipe_options_of(self.level, learning_rate=self.k_learning_rate, warmup_epochs=self.warmup_epochs)
 
     def check(self, space: SearchSpace) -> None:
-        chain, _ = chain_of_depths(space, method="layer_select")
-        depths = _depths(chain)
-        if len(depths) < 2:
-            raise InvalidInput(f"layer_select needs two depths of at least 1 to choose from, got {list(depths)}")
+        _, depths = chain_from_one(space, method="layer_select")
         num_levels = max(depths)
         if self.initial_k is not None and self.initial_k > num_levels:
             raise InvalidInput(
@@ -106,7 +110,7 @@ class LayerSelect:
 
     def supernet(self, space: SearchSpace) -> nn.Module:
         self.check(space)
-        return LayerSelectNetwork(chain_of_depths(space, method="layer_select")[0], self)
+        return LayerSelectNetwork(chain_from_one(space, method="layer_select")[0], self)
 
 
 class LayerSelectNetwork(nn.Module):
@@ -128,11 +132,8 @@ class LayerSelectNetwork(nn.Module):
         )
         if options.flop_penalty:
             self.flops_L = nn.Buffer(_relative_flops(self.chain, space.input_shape))
-        self.heads = nn.ModuleDict()
-        if options.heads == "own":
-            width = space.all_stages()[0].width[0]
-            self.heads.update({str(level): space.make_head(width) for level in range(1, 1 + len(self.chain.blocks))})
-            self.chain.head = nn.Identity()
+        levels = range(1, 1 + len(self.chain.blocks))
+        self.heads = give_levels_heads(self.chain, space, levels) if options.heads == "own" else nn.ModuleDict()
 
     def forward(self, x_B: Tensor) -> Tensor:
         """Logits `y_BK`."""
@@ -191,11 +192,12 @@ class LayerSelectNetwork(nn.Module):
         After several parts, the depths nearest to their ends come before the others, that of the least loss first.
         Where k was set, the loss alone decides.
         """
+        allowed = depths_from_one(self.space)
         if not self.selector.is_learned:
             losses = readings[LEVEL_LOSS]
-            return architectures_of(self.space, sorted(_depths(self.space), key=lambda depth: (losses[depth], depth)))
+            return architectures_of(self.space, sorted(allowed, key=lambda depth: (losses[depth], depth)))
         ends = self.selector.ends()
-        depths = sorted(_depths(self.space), key=lambda depth: (min(abs(depth - end) for end in ends), depth))
+        depths = sorted(allowed, key=lambda depth: (min(abs(depth - end) for end in ends), depth))
         found = {min(depths, key=lambda depth: (abs(depth - end), depth)) for end in ends}
         if len(found) > 1:
             losses = readings[LEVEL_LOSS]
@@ -214,8 +216,3 @@ def _relative_flops(chain: Chain, input_shape: tuple[int, ...]) -> Tensor:
     stem, *blocks, head = level_flops(chain, input_shape)
     flops_L = [stem + sum(blocks[:depth]) + head for depth in range(1, len(blocks) + 1)]
     return torch.tensor([flops / max(flops_L[-1], 1) for flops in flops_L])
-
-
-def _depths(space: ChainSpace) -> tuple[int, ...]:
-    """The depths of the space that a selector of levels 1..L can stand for."""
-    return tuple(depth for depth in space.all_stages()[0].depth if depth >= 1)

@@ -43,5 +43,10 @@ def probe_levels(
         logits=read(weighted_sum(weights_L, terms)),
         levels=[read(term) for term in terms],
         removals=[read(rest) for rest in rests],
-        sizes=[state.float().square().mean() for state in states],
+        sizes=mean_squares(states),
     )
+
+
+def mean_squares(states: Sequence[Tensor]) -> list[Tensor]:
+    """Of each level, as `Probe.sizes`."""
+    return [h_B.float().square().mean() for h_B in states]

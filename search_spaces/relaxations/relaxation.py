@@ -9,14 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture
-from search_spaces.readings import LEVEL_ACCURACY as LEVEL_ACCURACY
-from search_spaces.readings import LEVEL_DOUBT as LEVEL_DOUBT
-from search_spaces.readings import LEVEL_LOSS as LEVEL_LOSS
-from search_spaces.readings import READINGS as READINGS
-from search_spaces.readings import REMOVAL_ACCURACY as REMOVAL_ACCURACY
-from search_spaces.readings import REMOVAL_LOSS as REMOVAL_LOSS
-from search_spaces.readings import SCALED_WEIGHT as SCALED_WEIGHT
-from search_spaces.readings import Readings as Readings
+from search_spaces.readings import Readings
 from search_spaces.space import SearchSpace
 
 Criterion = Callable[[Tensor, Tensor], Tensor]

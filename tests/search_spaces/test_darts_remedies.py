@@ -8,17 +8,9 @@ from torch import nn
 
 from search_spaces import make_space
 from search_spaces.errors import InvalidInput
+from search_spaces.readings import LEVEL_LOSS, REMOVAL_ACCURACY, REMOVAL_LOSS
 from search_spaces.relaxations import Supernet, make_relaxation
-from search_spaces.relaxations.relaxation import (
-    LEVEL_LOSS,
-    REMOVAL_ACCURACY,
-    REMOVAL_LOSS,
-    Annealed,
-    Concluding,
-    Penalized,
-    Probed,
-    Skipping,
-)
+from search_spaces.relaxations.relaxation import Annealed, Concluding, Penalized, Probed, Skipping
 from tests.search_spaces.scaling import Scaling, Times, scaling
 
 X = torch.ones(1, 1)

@@ -6,17 +6,10 @@ from torch.nn import functional as F
 
 from search_spaces import make_space
 from search_spaces.errors import InvalidInput
+from search_spaces.readings import LEVEL_ACCURACY, LEVEL_DOUBT, LEVEL_LOSS
 from search_spaces.relaxations import make_relaxation
 from search_spaces.relaxations.elastic import distillation
-from search_spaces.relaxations.relaxation import (
-    LEVEL_ACCURACY,
-    LEVEL_DOUBT,
-    LEVEL_LOSS,
-    Drawing,
-    HasObjective,
-    Probed,
-    Supernet,
-)
+from search_spaces.relaxations.relaxation import Drawing, HasObjective, Probed, Supernet
 from tests.search_spaces.scaling import scaling
 
 SPACE = make_space({"family": "mlp", "depth": {"min": 1, "max": 6}, "width": 4}, input_shape=(3,), num_classes=5)

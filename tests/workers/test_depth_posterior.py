@@ -10,8 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from controllers.cost import total
 from controllers.trial import Kind, Measurement, Proposal
 from search_spaces import make_space
+from search_spaces.readings import LEVEL_LOSS
 from search_spaces.relaxations import make_relaxation
-from search_spaces.relaxations.relaxation import LEVEL_LOSS
 from tests.workers.blobs import TRAINING, blobs, job, train
 from workers import train as training_loop
 from workers.pricing import DataShape, Pricer
