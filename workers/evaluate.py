@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,8 +19,9 @@ from search_spaces.readings import (
     SCALED_WEIGHT,
     Readings,
 )
-from search_spaces.relaxations.relaxation import Growing, Probe, Probed, Supernet
+from search_spaces.relaxations.relaxation import Probe, Probed, Supernet
 from workers.meter import Meter
+from workers.step_names import pass_name
 from workers.tasks.task import Split
 
 BATCH_SIZE = 512
@@ -101,11 +102,6 @@ def evaluate_levels(network: Probed, split: Split, *, kind: ChargeKind, meter: M
         **_means(parts["removals"], REMOVAL_ACCURACY, REMOVAL_LOSS),
     }
     return whole.mean(), {name: values for name, values in readings.items() if values}
-
-
-def pass_name(name: str, network: nn.Module) -> Hashable:
-    """What a meter calls a pass of the network as it is now: passes of one name cost the same."""
-    return (name, network.size()) if isinstance(network, Growing) else name
 
 
 def _sweep(network: nn.Module, split: Split, count: Callable[[Split], None], *, kind: ChargeKind, meter: Meter) -> None:

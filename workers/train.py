@@ -28,15 +28,16 @@ from search_spaces.architecture import canonical_json
 from search_spaces.errors import TrialFailed
 from search_spaces.flops import inference_flops
 from search_spaces.readings import Readings
-from search_spaces.relaxations.relaxation import Annealed, Bayesian, Concluding, Drawing, Growing, Probed, Supernet
+from search_spaces.relaxations.relaxation import Annealed, Bayesian, Concluding, Probed, Supernet
 from search_spaces.values import dump, load
 from workers import flight
 from workers.batches import Batches
 from workers.build import build_network, start_from
-from workers.evaluate import BATCH_SIZE, Evaluation, evaluate, evaluate_levels, pass_name
+from workers.evaluate import BATCH_SIZE, Evaluation, evaluate, evaluate_levels
 from workers.job import Failure, Job, Outcome
 from workers.meter import Meter
-from workers.recipes import Phase, Recipe, make_recipe
+from workers.recipes import Recipe, make_recipe
+from workers.step_names import pass_name, step_namer
 from workers.tasks import SearchData, make_task
 
 Report = Callable[[Epoch, Measurement], None]
@@ -95,6 +96,7 @@ class Trainer:
             num_steps=(job.proposal.schedule_epochs or job.epochs) * len(self.batches),
         )
         self.inference_flops = 0
+        self._flops_of_mixtures: dict[Hashable, int] = {}
         self.epochs: list[Epoch] = []
 
     @property
@@ -152,12 +154,18 @@ class Trainer:
         validation, network = self.data.validation, self.network
         if isinstance(network, Probed):
             scored, readings = evaluate_levels(network, validation, kind=ChargeKind.VALIDATE, meter=self.meter)
-            self.inference_flops = inference_flops(network, self.data.input_shape)
+            self.inference_flops = self._mixture_flops(pass_name("forward", network))
             return scored, readings
         scored = evaluate(network, validation, kind=ChargeKind.VALIDATE, meter=self.meter)
         size = min(BATCH_SIZE, len(validation))
         self.inference_flops = self.meter.flops(pass_name("forward", network), size) // size
         return scored, {}
+
+    def _mixture_flops(self, name: Hashable) -> int:
+        """Inference FLOPs of a supernet, whose validation pass does more than infer; counted once for each size."""
+        if name not in self._flops_of_mixtures:
+            self._flops_of_mixtures[name] = inference_flops(self.network, self.data.input_shape)
+        return self._flops_of_mixtures[name]
 
     def _seed_generators(self, seed: int) -> None:
         """Like `torch.manual_seed`, which spends a millisecond on devices that are not there."""
@@ -169,13 +177,16 @@ class Trainer:
         """One pass over the training data; returns the mean loss. Device time goes to the recipe's last phase."""
         self.network.train()
         phases = self.recipe.phases(number)
+        repeated = [phase for phase in phases if not phase.once]
         losses = torch.zeros((), device=self.meter.device)
         with self.meter.clock(phases[-1].kind):
             reads_validation = any(phase.reads_validation for phase in phases)
-            for step, (train, validation) in enumerate(self.batches.epoch(number, with_validation=reads_validation)):
-                for phase in phases if step == 0 else [phase for phase in phases if not phase.once]:
-                    loss = self.meter.step(_step_name(phase, self.network), phase.kind, phase.step, train, validation)
+            name = step_namer(self.network)
+            for train, validation in self.batches.epoch(number, with_validation=reads_validation):
+                for phase in phases:
+                    loss = self.meter.step(name(phase), phase.kind, phase.step, train, validation)
                 losses += loss
+                phases = repeated
             mean_loss = losses.item() / len(self.batches)
         if not math.isfinite(mean_loss):
             raise TrialFailed(f"training loss must be finite, got {mean_loss} in epoch {number + 1}")
@@ -282,10 +293,3 @@ class Trainer:
         self.recipe.load_state_dict(state["recipe"])
         self.inference_flops = state["inference_flops"]
         return state
-
-
-def _step_name(phase: Phase, network: nn.Module) -> Hashable:
-    """What the meter calls the step that comes next: steps of one name cost the same."""
-    drawn = (network.draw(),) if isinstance(network, Drawing) else ()
-    size = (network.size(),) if isinstance(network, Growing) else ()
-    return (phase.name, *drawn, *size)

@@ -42,7 +42,9 @@ class Standard:
         training = training if schedule is None else replace(training, schedule=schedule)
         self.network = network
         self.training = training
-        self.loss = training_loss if loss is None else loss
+        if loss is None:  # once, not in every step: asking a network for a protocol takes as long as a small layer
+            loss = training_loss if isinstance(network, HasObjective) else cross_entropy
+        self.loss = loss
         self.optimizer = make_optimizer(network.parameters() if parameters is None else parameters, training)
         self.schedule = make_schedule(self.optimizer, training, num_steps)
 
