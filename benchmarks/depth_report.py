@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import fmean
 
 import pandas as pd
+from as_markdown import head, row
 from depth_tasks import MIDDLE
 from learned_depth import CLAIM, FIXED, GRIDS, LEARNED, RESULTS
 
@@ -142,14 +143,6 @@ def interval(estimate: Estimate) -> str:
     if estimate.low is None or estimate.high is None:
         return f"{estimate.value:.2f}"
     return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
-
-
-def head(*names: str) -> None:
-    print(f"| {' | '.join(names)} |\n|{'---|' * len(names)}")
-
-
-def row(*cells: str) -> None:
-    print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -24,9 +24,11 @@ from statistics import mean
 from typing import Any
 
 import torch
+from as_markdown import head, row
 from machine import describe_machine
 
-from controllers.trial import Kind, Measurement, Proposal
+from controllers.supernets import supernet_proposal
+from controllers.trial import Measurement
 from search_spaces import make_space
 from search_spaces.relaxations import make_relaxation
 from search_spaces.relaxations.act import act
@@ -57,13 +59,7 @@ TRAINING = Training(epochs=72, batch_size=128, learning_rate=0.005, clip_norm=1.
 def measure(length: int, rule: str, seed: int) -> dict[str, Any]:
     """One training: mean steps and accuracies, and the mean step by number of elements, from 1."""
     task = {"name": "workers.tasks.parity:Parity", "length": length, "train_size": 8192, "validation_size": 2048}
-    relaxation = make_relaxation(RULES[rule])
-    proposal = Proposal(
-        kind=Kind.RELAXATION,
-        relaxation=RULES[rule],
-        recipe=relaxation.recipe,
-        recipe_options=relaxation.recipe_options(),
-    )
+    proposal = supernet_proposal(RULES[rule])
     with tempfile.TemporaryDirectory() as folder:
         job = Job(
             proposal=proposal,
@@ -78,7 +74,8 @@ def measure(length: int, rule: str, seed: int) -> dict[str, Any]:
         assert isinstance(outcome, Measurement), outcome
         weights = flight.load_tensors(Path(folder) / flight.WEIGHTS, torch.device("cpu"))
     data = make_task(task).load()
-    network = relaxation.supernet(make_space(SPACE, input_shape=data.input_shape, num_classes=data.num_classes))
+    space = make_space(SPACE, input_shape=data.input_shape, num_classes=data.num_classes)
+    network = make_relaxation(RULES[rule]).supernet(space)
     assert isinstance(network, HaltingNetwork)
     network.load_state_dict(weights)
     step_N, num_elements_N = mean_steps(network, data.train.x), (data.train.x != 0).sum(dim=1)
@@ -120,8 +117,7 @@ def main() -> None:
     done: dict[str, Any] = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
     print(describe_machine())
     print(f"Seeds 0 to {arguments.seeds - 1}: mean (least, greatest)\n")
-    print("| rule | length | step | accuracy | held out: step | accuracy | derived | step by number of elements |")
-    print("|---|---|---|---|---|---|---|---|")
+    head("rule", "length", "step", "accuracy", "held out: step", "accuracy", "derived", "step by number of elements")
     for rule in arguments.rules:
         for length in arguments.lengths:
             found = []
@@ -137,7 +133,7 @@ def main() -> None:
             cells = [rule, str(length), *(summary([one[name] for one in found]) for name in names)]
             cells.append(", ".join(str(one["derived"]) for one in found))
             cells.append(" ".join(f"{mean(of_number):.2f}" for of_number in by_elements))
-            print(f"| {' | '.join(cells)} |", flush=True)
+            row(*cells)
 
 
 if __name__ == "__main__":

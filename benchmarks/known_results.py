@@ -15,13 +15,14 @@ from statistics import fmean, stdev
 from typing import Any
 
 import torch
+from as_markdown import head, row
 from machine import describe_machine
 
-from controllers.trial import SCORE, Kind, Measurement, Proposal
+from controllers.supernets import supernet_proposal
+from controllers.trial import SCORE, Measurement, Proposal
 from search_spaces import make_space
 from search_spaces.compose import answer
 from search_spaces.readings import SCALED_WEIGHT
-from search_spaces.relaxations import make_relaxation
 from workers.job import Job
 from workers.tasks import make_task
 from workers.train import run
@@ -129,11 +130,7 @@ def accuracy(task: str, depth: int, seed: int) -> float:
 
 def supernet(task: str, seed: int, **options: Any) -> Measurement:
     """One training of a supernet."""
-    relaxation = make_relaxation(options)
-    proposal = Proposal(
-        kind=Kind.RELAXATION, relaxation=options, recipe=relaxation.recipe, recipe_options=relaxation.recipe_options()
-    )
-    return train(task, proposal, seed)
+    return train(task, supernet_proposal(options), seed)
 
 
 def train(task: str, proposal: Proposal, seed: int) -> Measurement:
@@ -150,14 +147,6 @@ def centre(outcome: Measurement) -> float:
 
 def spread(values: Sequence[float]) -> str:
     return f"{fmean(values):.2f} ± {stdev(values):.2f}"
-
-
-def head(*names: str) -> None:
-    print(f"| {' | '.join(names)} |\n|{'---|' * len(names)}")
-
-
-def row(*cells: str) -> None:
-    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,13 @@ import argparse
 from statistics import mean, stdev
 
 import torch
+from as_markdown import head, row
 from machine import describe_machine
 
 from controllers.cost import total
-from controllers.trial import Kind, Measurement, Proposal
+from controllers.supernets import supernet_proposal
+from controllers.trial import Measurement
 from search_spaces import make_space
-from search_spaces.relaxations import make_relaxation
 from workers.job import Job
 from workers.pricing import DataShape, Pricer
 from workers.tasks import make_task
@@ -34,14 +35,7 @@ PRIORS = {"poisson": {"prior_mean": 0.5}, "categorical": {}}
 
 def train(posterior: str, turns: float, seed: int, training: Training) -> tuple[Measurement, float]:
     """One training, and the part of its price that it was charged."""
-    options = {"name": "depth_posterior", "posterior": posterior, **PRIORS[posterior]}
-    relaxation = make_relaxation(options)
-    proposal = Proposal(
-        kind=Kind.RELAXATION,
-        relaxation=options,
-        recipe=relaxation.recipe,
-        recipe_options=relaxation.recipe_options(),
-    )
+    proposal = supernet_proposal({"name": "depth_posterior", "posterior": posterior, **PRIORS[posterior]})
     task = {"name": "spiral", "turns": turns, "data_seed": seed}
     job = Job(proposal=proposal, space=SPACE, task=task, training=training, epochs=training.epochs, seed=seed)
     outcome = run(job, device=torch.device("cpu"), report=lambda *_: None)
@@ -72,8 +66,7 @@ def main() -> None:
     )
     seeds, steps = range(arguments.seeds), f"{training.epochs} epochs in batches of {training.batch_size}"
     print(f"{describe_machine()}; seeds {', '.join(map(str, seeds))}; {steps}")
-    print("| posterior | turns | mean depth | most probable depths | validation accuracies | charged / price |")
-    print("|---|---|---|---|---|---|")
+    head("posterior", "turns", "mean depth", "most probable depths", "validation accuracies", "charged / price")
     for posterior in arguments.posteriors:
         for turns in arguments.turns:
             runs = [train(posterior, turns, seed, training) for seed in seeds]
@@ -82,8 +75,7 @@ def main() -> None:
             modes = ", ".join(str(one.derived[0].depth) for one, _ in runs)
             accuracies = ", ".join(f"{one.metrics['val_accuracy']:.3f}" for one, _ in runs)
             share = mean(share for _, share in runs)
-            row = [posterior, f"{turns:g}", f"{mean(depths):.2f}{spread}", modes, accuracies, f"{share:.2f}"]
-            print(f"| {' | '.join(row)} |", flush=True)
+            row(posterior, f"{turns:g}", f"{mean(depths):.2f}{spread}", modes, accuracies, f"{share:.2f}")
 
 
 if __name__ == "__main__":

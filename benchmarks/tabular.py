@@ -13,6 +13,7 @@ import resource
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from as_markdown import head, row
 from machine import describe_machine
 from simulated import Result, run_method, spread, table_space
 
@@ -155,14 +156,6 @@ def within(points: Sequence[Point], cap: int) -> list[Point]:
 def grid_alone(points: Sequence[Point], cap: int) -> str:
     budget = sum(flops(points))
     return spread(nbmacro({"method": "grid", "listed": points}, 1, budget, max_inference_flops=cap).truth[budget])
-
-
-def head(*names: str) -> None:
-    print(f"| {' | '.join(names)} |\n|{'---|' * len(names)}")
-
-
-def row(*cells: str) -> None:
-    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

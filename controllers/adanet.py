@@ -11,12 +11,14 @@ allows; members do not feed each other's layers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from controllers.growing import stage_length
-from controllers.trial import Kind, Proposal, Status, Trial
+from controllers.supernets import supernet_proposal
+from controllers.trial import Proposal, Status, Trial
 from search_spaces.errors import SearchExhausted
 from search_spaces.relaxations.chains import chain_of_depths
 from search_spaces.relaxations.ensemble import Ensemble, weight_cost
@@ -88,11 +90,8 @@ class AdaNet:
 
     def _candidate(self, members: tuple[int, ...], *, parent: Trial | None) -> Proposal:
         ensemble = Ensemble(depths=members, complexity=self.complexity, sparsity=self.sparsity)
-        return Proposal(
-            kind=Kind.RELAXATION,
-            relaxation={"name": "ensemble", **dump(ensemble)},
-            recipe=ensemble.recipe,
-            recipe_options=ensemble.recipe_options(),
+        return replace(
+            supernet_proposal({"name": "ensemble", **dump(ensemble)}),
             epochs=stage_length(self.stage_epochs, self.trial_epochs),
             min_epochs=1,
             parent=parent.number if parent else None,

@@ -8,11 +8,13 @@ ranks badly can still be saved by what is left of the budget, and pays for it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from controllers.supernets import supernet_proposal
 from controllers.trial import AS_LONG_AS_PAID, Kind, Proposal, Trial
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InvalidInput, SearchExhausted
@@ -55,11 +57,8 @@ class OneShot:
             raise InvalidInput(
                 f"{self.relaxation} has no weights that another network could start from", field="derived_start"
             )
-        self._supernet = Proposal(
-            kind=Kind.RELAXATION,
-            relaxation={"name": self.relaxation, **dump(relaxation)},
-            recipe=relaxation.recipe,
-            recipe_options=relaxation.recipe_options(),
+        self._supernet = replace(
+            supernet_proposal({"name": self.relaxation, **dump(relaxation)}),
             epochs=AS_LONG_AS_PAID,
             min_epochs=1,
             budget_share=self.search_share if self.deliver == "derived" else None,

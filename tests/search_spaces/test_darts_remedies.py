@@ -12,6 +12,7 @@ from search_spaces.readings import LEVEL_LOSS, REMOVAL_ACCURACY, REMOVAL_LOSS
 from search_spaces.relaxations import Supernet, make_relaxation
 from search_spaces.relaxations.relaxation import Annealed, Concluding, Penalized, Probed, Skipping
 from tests.search_spaces.scaling import Scaling, Times, scaling
+from tests.search_spaces.test_darts import darts, set_probabilities
 
 X = torch.ones(1, 1)
 
@@ -25,15 +26,6 @@ class Passing(Scaling):
 
 def passing(**fields):
     return Passing(input_shape=(1,), num_classes=1, **fields)
-
-
-def darts(space, **fields):
-    return make_relaxation({"name": "darts", **fields}).supernet(space)
-
-
-def set_probabilities(logits, probabilities):
-    with torch.no_grad():
-        logits.copy_(torch.tensor(probabilities).log())
 
 
 def cells(**fields):

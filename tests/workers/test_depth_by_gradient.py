@@ -5,8 +5,8 @@ The known results about LayerSelect and fusion (A. Rivero, ai.stackexchange.com,
 
 import pytest
 
-from controllers.trial import Kind, Proposal
-from search_spaces.relaxations import make_relaxation
+from controllers.supernets import supernet_proposal
+from controllers.trial import Proposal
 from tests.workers.blobs import architecture, job, train
 from workers.training import Training
 
@@ -27,10 +27,7 @@ def trained(proposal, space, task, *, epochs, seed=0):
 
 
 def supernet(**options):
-    relaxation = make_relaxation(options)
-    return Proposal(
-        kind=Kind.RELAXATION, relaxation=options, recipe=relaxation.recipe, recipe_options=relaxation.recipe_options()
-    )
+    return supernet_proposal(options)
 
 
 def select_on_digits(*, epochs=12, **fields):

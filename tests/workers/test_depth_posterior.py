@@ -8,7 +8,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from controllers.cost import total
-from controllers.trial import Kind, Measurement, Proposal
+from controllers.supernets import supernet_proposal
+from controllers.trial import Measurement
 from search_spaces import make_space
 from search_spaces.readings import LEVEL_LOSS
 from search_spaces.relaxations import make_relaxation
@@ -24,14 +25,7 @@ TRAIN, VALIDATION = 24, 11
 
 
 def proposal(**fields):
-    options = {"name": "depth_posterior", **fields}
-    relaxation = make_relaxation(options)
-    return Proposal(
-        kind=Kind.RELAXATION,
-        relaxation=options,
-        recipe=relaxation.recipe,
-        recipe_options=relaxation.recipe_options(),
-    )
+    return supernet_proposal({"name": "depth_posterior", **fields})
 
 
 def charged_and_counted(monkeypatch, one):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from controllers.trial import Kind, Measurement, Proposal
+from controllers.supernets import supernet_proposal
+from controllers.trial import Measurement
 from search_spaces.readings import READINGS
-from search_spaces.relaxations import make_relaxation
 from tests.workers.blobs import TRAINING, blobs, job, train
 
 SPACE = {"family": "mlp", "depth": {"min": 1, "max": 4}, "width": 8, "ops": ["residual"], "tied": True}
@@ -12,13 +12,7 @@ EPOCHS = 20
 
 
 def trained(**fields):
-    relaxation = make_relaxation({"name": "halting", **fields})
-    proposal = Proposal(
-        kind=Kind.RELAXATION,
-        relaxation={"name": "halting", **fields},
-        recipe=relaxation.recipe,
-        recipe_options=relaxation.recipe_options(),
-    )
+    proposal = supernet_proposal({"name": "halting", **fields})
     task = blobs(train_size=64, validation_size=64)
     outcome = train(job(proposal=proposal, space=SPACE, task=task, training=TRAINING, epochs=EPOCHS))
     assert isinstance(outcome, Measurement), outcome

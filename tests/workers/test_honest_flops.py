@@ -12,10 +12,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from controllers.cost import ChargeKind
 from controllers.seeds import derive_seed
-from controllers.trial import Kind, Proposal
+from controllers.supernets import supernet_proposal
+from controllers.trial import Proposal
 from search_spaces import make_space
 from search_spaces.compose import answer
-from search_spaces.relaxations import make_relaxation
 from search_spaces.relaxations.relaxation import Concluding, Drawing, Probed
 from tests.workers.blobs import TRAINING, blobs, job, train
 from workers.batches import Batches
@@ -36,13 +36,7 @@ TIED = {"family": "mlp", "depth": [1, 3, 4], "width": 8, "ops": ["residual"], "t
 
 
 def supernet(**options):
-    relaxation = make_relaxation(options)
-    return Proposal(
-        kind=Kind.RELAXATION,
-        relaxation=options,
-        recipe=relaxation.recipe,
-        recipe_options=relaxation.recipe_options(),
-    )
+    return supernet_proposal(options)
 
 
 def network(space, **decisions):

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from controllers.cost import ChargeKind, total
+from controllers.supernets import supernet_proposal
 from controllers.trial import Kind, Measurement, Proposal
 from search_spaces import make_space
 from search_spaces.compose import enumerate_space, sample
 from search_spaces.errors import TrialFailed
 from search_spaces.mlp import Mlp
-from search_spaces.relaxations import make_relaxation
 from tests.search_spaces.examples import EXAMPLES, make_example
 from tests.workers.blobs import MLP, TRAINING, architecture, blobs, job, train
 from workers.pricing import DataShape, Pricer
@@ -99,14 +99,7 @@ RELAXED = {
 
 
 def supernet(options):
-    relaxation = make_relaxation(options)
-    return Proposal(
-        kind=Kind.RELAXATION,
-        relaxation=options,
-        recipe=relaxation.recipe,
-        recipe_options=relaxation.recipe_options(),
-        epochs=5,
-    )
+    return supernet_proposal(options, epochs=5)
 
 
 PAIRS = [

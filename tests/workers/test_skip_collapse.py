@@ -8,8 +8,8 @@ from statistics import fmean
 
 import pytest
 
-from controllers.trial import SCORE, Kind, Proposal
-from search_spaces.relaxations import make_relaxation
+from controllers.supernets import supernet_proposal
+from controllers.trial import SCORE, Proposal
 from tests.workers.blobs import architecture, job, train
 from workers.training import Training
 
@@ -21,14 +21,7 @@ SEEDS = (0, 1)
 
 
 def derived_depth(seed, *, epochs=SEARCH_EPOCHS, **options):
-    options = {"name": "darts", "architecture_learning_rate": 0.1, **options}
-    relaxation = make_relaxation(options)
-    proposal = Proposal(
-        kind=Kind.RELAXATION,
-        relaxation=options,
-        recipe=relaxation.recipe,
-        recipe_options=relaxation.recipe_options(),
-    )
+    proposal = supernet_proposal({"name": "darts", "architecture_learning_rate": 0.1, **options})
     outcome = train(job(proposal=proposal, space=SPACE, task=TASK, training=TRAINING, epochs=epochs, seed=seed))
     return outcome.derived[0].depth
 
