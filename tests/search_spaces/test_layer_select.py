@@ -333,3 +333,5 @@ def test_k_set_between_epochs_goes_from_shallow_to_deep():
     assert [one.depth for one in network.derive({"level_loss": losses})] == [2, 4, 3, 1]
     with pytest.raises(InvalidInput, match="movement: is set between epochs: leave initial_k and num_starts out"):
         layer_select(movement="shallow_to_deep", k=2.5)
+    with pytest.raises(InvalidInput, match="level: moves a k that is learned"):
+        layer_select(movement="shallow_to_deep", level="validation")
