@@ -106,9 +106,7 @@ class LayerSelect:
         if self.movement != "learned" and (self.initial_k is not None or self.num_starts > 1):
             raise InvalidInput("is set between epochs: leave initial_k and num_starts out", field="movement")
         if self.movement != "learned" and self.level == "validation":
-            raise InvalidInput(
-                "moves a k that is learned: with movement shallow_to_deep it must be train", field="level"
-            )
+            raise InvalidInput("moves a k that is learned: must be train with movement shallow_to_deep", field="level")
         if self.num_starts > 1 and self.initial_k is not None:
             raise InvalidInput("give either initial_k or several num_starts", field="initial_k")
 
