@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from depth_tasks import DEPTHS, REPORTED, TUNING, DepthTask
+from depth_tasks import DEPTHS, MIDDLE, REPORTED, TUNING, DepthTask
 
 from nas import Store, open_store, parse_spec, resume_study, run_study
 
@@ -90,10 +90,16 @@ LEARNED: dict[str, dict[str, Any]] = {
     "net2deeper": {"method": "net2deeper"},
     "stacking": {"method": "stacking"},
     "adanet": {"method": "adanet"},
+    "boosting": {"method": "boosting"},
 }
-CLAIM = "elastic"
+BOOSTED: dict[str, dict[str, Any]] = {
+    f"boosting-{depth}": {"method": "boosting", "depth": depth} for depth in (1, 3, MIDDLE)
+}
+"""Boosting on a depth that is given: what is left of its gain without learning the depth."""
+
+CLAIM = "boosting"
 """The one method, with one set of hyperparameters, for which the claim is tested. Chosen on the tuning tasks."""
-METHODS = {**GRIDS, **FIXED, **LEARNED}
+METHODS = {**GRIDS, **FIXED, **BOOSTED, **LEARNED}
 
 
 def main() -> None:

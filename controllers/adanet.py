@@ -16,7 +16,6 @@ from dataclasses import replace
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from controllers.growing import stage_length
 from controllers.supernets import supernet_proposal
 from controllers.trial import Proposal, Status, Trial
 from search_spaces.errors import SearchExhausted
@@ -37,7 +36,7 @@ class AdaNet:
     seed: int
     trial_epochs: int = Field(default=1, repr=False)
     stage_epochs: int | None = Field(default=None, ge=1)
-    """Epochs of a candidate; none: a quarter of an ordinary trial."""
+    """Epochs of a candidate; none: those of an ordinary trial."""
     complexity: float = Field(default=0.001, ge=0)
     """Lambda: what the weight of a member costs, times the root of its depth."""
     sparsity: float = Field(default=0.0001, ge=0)
@@ -92,7 +91,7 @@ class AdaNet:
         ensemble = Ensemble(depths=members, complexity=self.complexity, sparsity=self.sparsity)
         return replace(
             supernet_proposal({"name": "ensemble", **dump(ensemble)}),
-            epochs=stage_length(self.stage_epochs, self.trial_epochs),
+            epochs=self.stage_epochs or self.trial_epochs,
             min_epochs=1,
             parent=parent.number if parent else None,
             inherits={"members": len(members) - 1} if parent else {},

@@ -8,6 +8,7 @@ from typing import Any
 from controllers.adanet import AdaNet
 from controllers.asha import Asha
 from controllers.autogrow import AutoGrow
+from controllers.boosting import Boosting
 from controllers.controller import Controller
 from controllers.evolution import Evolution
 from controllers.fixed import Fixed
@@ -31,6 +32,7 @@ CONTROLLERS: dict[str, type[Controller]] = {
     "adanet": AdaNet,
     "asha": Asha,
     "autogrow": AutoGrow,
+    "boosting": Boosting,
     "brute_force": BruteForce,
     "cmaes": CmaEs,
     "evolution": Evolution,

@@ -318,7 +318,7 @@ class Run:
         is_whole = trial.measurement.epochs == self.purse.wanted(trial.proposal)
         if self.study.spec.reuse and trial.proposal.kind is Kind.ARCHITECTURE and is_whole:
             self._measured.setdefault(identity(trial.proposal), trial)
-        if self._recommends and trial.proposal.kind is Kind.ARCHITECTURE:
+        if self._recommends and trial.proposal.kind in SEARCHED:
             source = trial.number if reused_from is None else reused_from
             self._recommendable[trial.number] = self._recommendable.get(source, trial)
         if self.choice is None or (trial.score or 0.0) > (self.choice.score or 0.0):

@@ -10,6 +10,7 @@ import math
 from pydantic.dataclasses import dataclass as validated
 from torch import Tensor, nn
 
+from search_spaces.chain import silence
 from search_spaces.chain_space import Block, ChainSpace
 from search_spaces.errors import InvalidInput
 from search_spaces.values import CONFIG
@@ -26,13 +27,6 @@ class Residual(nn.Module):
         """`[B, D]` to `[B, D]`."""
         out_BD: Tensor = h_BD + self.body(h_BD)
         return out_BD
-
-
-def silence(residual: Residual) -> None:
-    """Let the last linear layer of the body give zero, so that the block passes on its input."""
-    last = [layer for layer in residual.body.modules() if isinstance(layer, nn.Linear)][-1]
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
 
 
 @validated(frozen=True, kw_only=True, config=CONFIG)
@@ -72,7 +66,7 @@ class Mlp(ChainSpace):
     def make_identity(self, block: nn.Module, previous: nn.Module) -> None:
         """A residual block adds nothing; a dense one multiplies what a ReLU has left of its input, by one."""
         if isinstance(block, Residual):
-            silence(block)
+            silence(block.body)
             return
         linears = [layer for layer in block.modules() if isinstance(layer, nn.Linear)]
         narrowest = min(layer.out_features for layer in linears)

@@ -18,9 +18,10 @@ from pydantic.dataclasses import dataclass as validated
 from torch import Tensor, empty, nn
 from torch.nn import functional as F
 
+from search_spaces.chain import silence
 from search_spaces.chain_space import Block, ChainSpace
 from search_spaces.errors import InvalidInput
-from search_spaces.mlp import Residual, silence
+from search_spaces.mlp import Residual
 from search_spaces.values import CONFIG
 
 DEFAULT_PATCH_SIZE = 4
@@ -183,7 +184,7 @@ class Transformer(ChainSpace):
         """Every residual part of the block adds nothing."""
         for part in block.modules():
             if isinstance(part, Residual):
-                silence(part)
+                silence(part.body)
 
     def _attention(self, block: Block) -> nn.Module:
         width = block.width_out

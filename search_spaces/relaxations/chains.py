@@ -72,14 +72,14 @@ def depths_from_one(space: ChainSpace) -> tuple[int, ...]:
     return tuple(depth for depth in space.all_stages()[0].depth if depth >= 1)
 
 
-def check_depths(depths: Sequence[int], allowed: Sequence[int]) -> None:
+def check_depths(depths: Sequence[int], allowed: Sequence[int], *, field: str = "depths") -> None:
     """Refuse depths that the space does not have.
 
     Raises:
-        InvalidInput: in field `depths`.
+        InvalidInput: in `field`.
     """
     if unknown := set(depths) - set(allowed):
-        raise InvalidInput(f"must be among the space's depths {list(allowed)}, got {sorted(unknown)}", field="depths")
+        raise InvalidInput(f"must be among the space's depths {list(allowed)}, got {sorted(unknown)}", field=field)
 
 
 def prefixes(space: ChainSpace) -> tuple[str, ...]:

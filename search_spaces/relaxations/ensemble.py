@@ -1,9 +1,11 @@
-"""A weighted sum of chains of several depths, which AdaNet grows member by member (Cortes et al., ICML 2017).
+"""A sum of chains of several depths that grows member by member: weighted as in AdaNet, or plain as in boosting.
 
-arXiv 1607.01097: `f = sum_j w_j h_j`, trained for `mean loss + sum_j (lambda r(h_j) + beta) |w_j|`. As in the tutorials
-of the authors' code, `r` is the square root of a member's depth. An ensemble that inherits its first members from
-another keeps them frozen and trains its last; one that inherits nothing trains all of them.
-Shapes: B batch, K classes, J members.
+AdaNet (Cortes et al., ICML 2017, arXiv 1607.01097): `f = sum_j w_j h_j`, trained for `mean loss + sum_j (lambda r(h_j)
++ beta) |w_j|`. As in the tutorials of the authors' code, `r` is the square root of a member's depth.
+Boosting: `f = sum_j h_j`, where a new member starts at `h = 0`, so that the sum starts from where it was.
+
+An ensemble that inherits its first members from another, or its first from a chain, keeps them frozen and trains its
+last; one that inherits nothing trains all of them. Shapes: B batch, K classes, J members.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from math import sqrt
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -19,6 +21,7 @@ from pydantic.dataclasses import dataclass as validated
 from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture
+from search_spaces.chain import silence
 from search_spaces.chain_space import ChainSpace
 from search_spaces.errors import TrialFailed
 from search_spaces.readings import Readings
@@ -34,12 +37,17 @@ class Ensemble:
 
     depths: tuple[int, ...] = ()
     """One member per depth; empty: one of every depth of the space."""
+    mix: Literal["weighted", "sum"] = "weighted"
+    """Learned weights, which cost something; or every member counts once, and a new one starts at zero."""
     complexity: float = Field(default=0.001, ge=0)
     """Lambda: what the weight of a member costs, times the root of its depth."""
     sparsity: float = Field(default=0.0001, ge=0)
     """Beta: what the weight of any member costs."""
 
-    recipe = "joint"
+    @property
+    def recipe(self) -> str:
+        """A plain sum has no weights of members to learn."""
+        return "joint" if self.mix == "weighted" else "standard"
 
     def recipe_options(self) -> Mapping[str, Any]:
         return {}
@@ -63,7 +71,9 @@ class EnsembleNetwork(nn.Module):
         self.depths = depths
         self.options = options
         self.members = nn.ModuleList(space.build(architecture) for architecture in architectures_of(space, depths))
-        self.weights_J = nn.Parameter(torch.full((len(depths),), 1 / len(depths)))
+        is_sum = options.mix == "sum"
+        share = 1.0 if is_sum else 1 / len(depths)
+        self.weights_J = nn.Parameter(torch.full((len(depths),), share), requires_grad=not is_sum)
         self.num_frozen = 0
 
     def forward(self, x_B: Tensor) -> Tensor:
@@ -82,13 +92,18 @@ class EnsembleNetwork(nn.Module):
         return self.weights_J.abs() @ torch.tensor(costs, device=self.weights_J.device)
 
     def inherit(self, parent: Mapping[str, Tensor], *, members: int) -> None:
-        """Take the first members, and freeze them, as they are in another ensemble.
+        """Take the first members, and freeze them, as they are in another ensemble; or the first, from a chain.
 
-        A new member starts with as much weight as the mean of the others.
+        A new member starts with as much weight as the mean of the others, in a plain sum with an output of zero.
 
         Raises:
-            TrialFailed: the other ensemble is not the beginning of this one.
+            TrialFailed: the parent is not the beginning of this ensemble.
         """
+        if "weights_J" not in parent:
+            parent = {"weights_J": torch.ones(1), **{f"members.0.{name}": tensor for name, tensor in parent.items()}}
+        if self.options.mix == "sum":
+            for member in self.members[members:]:
+                silence(member.get_submodule("head"))
         state = self.state_dict()
         prefixes = tuple(f"members.{index}." for index in range(members))
         for name, tensor in parent.items():
@@ -112,8 +127,8 @@ class EnsembleNetwork(nn.Module):
         return self
 
     def architecture_parameters(self) -> list[nn.Parameter]:
-        """The weights of the members."""
-        return [self.weights_J]
+        """The weights of the members, if they are learned."""
+        return [self.weights_J] if self.options.mix == "weighted" else []
 
     def constrain(self) -> None:
         """Nothing to do: a weight may be negative."""
@@ -126,9 +141,11 @@ class EnsembleNetwork(nn.Module):
         return tuple(sizes)
 
     def derive(self, readings: Readings) -> tuple[Architecture, ...]:
-        """The depths of the members, greatest weight first (ties: shallow)."""
+        """The depths of the members, greatest weight first (ties: shallow); those of a plain sum in their order."""
         profile = self.profile()
-        ranked = sorted(set(self.depths), key=lambda depth: (-profile[depth], depth))
+        ranked = list(dict.fromkeys(self.depths))
+        if self.options.mix == "weighted":
+            ranked.sort(key=lambda depth: (-profile[depth], depth))
         return architectures_of(self.space, ranked)
 
     def _frozen_parameters(self) -> Sequence[nn.Parameter]:

@@ -35,7 +35,7 @@ def test_a_round_has_two_candidates_that_start_from_the_best_ensemble():
         (1,),
         None,
         {},
-        5,
+        20,
     )
     assert controller.ask(1) is None
     tell(controller, 0, loss=1.0, profile=(0, 1))

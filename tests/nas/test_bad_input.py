@@ -99,7 +99,11 @@ BROKEN = [
     ("methods=[]", "methods:", "must have at least 1 item"),
     ("methods=grid", "methods:", "must be a list"),
     ("methods=[5]", "methods.0:", "must be a method's name, or {method: NAME"),
-    ("methods=[random, annealing]", "methods.1.method:", "allowed: adanet, asha, autogrow, brute_force, cmaes, darts"),
+    (
+        "methods=[random, annealing]",
+        "methods.1.method:",
+        "allowed: adanet, asha, autogrow, boosting, brute_force",
+    ),
     ("methods=[{label: mine}]", "methods.0.method:", "is required"),
     ("methods=[grid, grid]", "methods:", "labels must be distinct, got 'grid' 2 times: add `label`"),
     ("methods=[{method: grid, label: ''}]", "methods.0.label:", "must not be empty"),

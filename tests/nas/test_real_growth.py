@@ -27,6 +27,7 @@ FILE = {
 METHODS = {
     "adanet": {},
     "autogrow": {"patience": 4},
+    "boosting": {},
     "net2deeper": {"min_gain": 0},
     "stacking": {},
     "elastic": {"derived_start": "supernet", "derived_epochs": "all"},

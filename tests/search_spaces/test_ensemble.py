@@ -5,6 +5,7 @@ import torch
 
 from search_spaces.errors import InvalidInput, TrialFailed
 from search_spaces.relaxations import Supernet, make_relaxation
+from search_spaces.relaxations.chains import architecture_of
 from search_spaces.relaxations.relaxation import HasObjective, Heir, Penalized
 from tests.search_spaces.scaling import scaling
 from tests.search_spaces.test_elastic import SPACE, X, Y, criterion
@@ -55,3 +56,26 @@ def test_only_the_beginning_of_an_ensemble_can_be_inherited():
 def test_members_have_depths_of_the_space():
     with pytest.raises(InvalidInput, match=r"depths: must be among the space's depths .*, got \[7\]"):
         ensemble(depths=[1, 7])
+
+
+def test_a_plain_sum_goes_on_from_where_a_chain_is():
+    """Before its first step it says what the chain says; then only what is new moves."""
+    first = SPACE.build(architecture_of(SPACE, 4))
+    network = ensemble(depths=[4, 1], mix="sum")
+    network.inherit(first.state_dict(), members=1)
+    torch.testing.assert_close(network(X), first(X))
+    assert make_relaxation({"name": "ensemble", "mix": "sum"}).recipe == "standard"
+    assert network.architecture_parameters() == []
+    network.objective(X, Y, criterion).backward()
+    assert [any(p.grad is not None for p in member.parameters()) for member in network.members] == [False, True]
+    assert network.weights_J.grad is None
+    assert [one.depth for one in network.derive({})] == [4, 1]  # the first carries most
+
+
+def test_a_plain_sum_adds_what_its_members_say():
+    parent, heir = ensemble(depths=[2, 1], mix="sum"), ensemble(depths=[2, 1, 4], mix="sum")
+    assert parent.weights_J.tolist() == [1, 1]
+    heir.inherit(parent.state_dict(), members=2)
+    torch.testing.assert_close(heir(X), parent.members[0](X) + parent.members[1](X))
+    torch.nn.init.ones_(heir.members[2].head.bias)
+    torch.testing.assert_close(heir(X), parent(X) + 1)
