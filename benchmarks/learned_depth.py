@@ -1,12 +1,13 @@
 """Does learning the depth pay at equal compute? All methods and controls, on all tasks, at parts of the grid's cost.
 
     python benchmarks/learned_depth.py run --share 0.25 [--tasks digits ...] [--methods grid-ascending ...] [--seeds 10]
-    python benchmarks/learned_depth.py convergence [--seeds 5]
-    python benchmarks/learned_depth.py report > docs/learned_depth_tables.md
+    python benchmarks/learned_depth.py convergence [--tasks digits ...] [--seeds 5]
 
 `run` goes on where it stopped: what is in docs/learned_depth.csv is not run again, and a study that was interrupted is
 resumed from its database in the folder `learned-depth`. One line of the file is one run, and is written only after its
-ledger was audited: what its trials were charged is what it spent, and no more than its budget.
+ledger was audited: what its trials were charged is what it spent, and no more than its budget. `convergence` trains
+every depth for the epochs of its task and for three times as many, and prints what they reach on validation data and
+how alike the two orders are. `depth_report.py` makes tables of the runs.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import as_markdown
 import pandas as pd
 from depth_tasks import DEPTHS, MIDDLE, REPORTED, TUNING, DepthTask
 
@@ -92,6 +94,9 @@ LEARNED: dict[str, dict[str, Any]] = {
     "adanet": {"method": "adanet"},
     "boosting": {"method": "boosting"},
 }
+LONGER = 3
+"""Times the epochs of a task, to see whether the order of depths changes."""
+
 BOOSTED: dict[str, dict[str, Any]] = {
     f"boosting-{depth}": {"method": "boosting", "depth": depth} for depth in (1, 3, MIDDLE)
 }
@@ -111,9 +116,15 @@ def main() -> None:
     run.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     run.add_argument("--seeds", type=int, default=10)
     run.add_argument("--results", type=Path, default=RESULTS)
+    longer = commands.add_parser("convergence")
+    longer.add_argument("--tasks", nargs="+", choices=[*REPORTED, *TUNING], default=list(REPORTED))
+    longer.add_argument("--seeds", type=int, default=5)
     arguments = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
     with open_store(f"sqlite:///{FOLDER / 'nas.db'}") as store:
+        if arguments.command == "convergence":
+            convergence(store, arguments.tasks, arguments.seeds)
+            return
         for task in arguments.tasks:
             run_task(store, task, arguments.share, arguments.methods, arguments.seeds, arguments.results)
 
@@ -149,6 +160,32 @@ def study_file(name: str, share: float, methods: Mapping[str, Mapping[str, Any]]
     }
     digest = hashlib.sha256(repr(spec).encode()).hexdigest()[:8]
     return {"name": f"{name.replace(' ', '-')}-{share:g}-{digest}", **spec}
+
+
+def convergence(store: Store, names: Sequence[str], num_seeds: int) -> None:
+    """Print validation accuracies by depth after E and 3 E epochs, and Spearman's correlation of their means."""
+    as_markdown.head("task", "epochs", *(f"depth {depth}" for depth in DEPTHS), "order of the means")
+    for name in names:
+        task = {**REPORTED, **TUNING}[name]
+        means = []
+        for factor in (1, LONGER):
+            accuracy = full_grid(store, name, num_seeds, task.epochs * factor)
+            means.append(accuracy.mean())
+            cells = (f"{100 * accuracy[depth].mean():.1f} ± {100 * accuracy[depth].std():.1f}" for depth in DEPTHS)
+            alike = f"{means[0].corr(means[-1], method='spearman'):.2f}" if factor > 1 else ""
+            as_markdown.row(name, str(task.epochs * factor), *cells, alike)
+
+
+def full_grid(store: Store, name: str, num_seeds: int, epochs: int) -> pd.DataFrame:
+    """Validation accuracy by seed and depth, every depth trained once for so many epochs."""
+    spec = study_file(name, 1.0, {"grid-ascending": GRIDS["grid-ascending"]}, num_seeds)
+    spec["training"]["epochs"] = epochs
+    spec |= {"name": f"{spec['name']}-{epochs}-epochs", "spend_rest": False, "final": {"training": {"epochs": 1}}}
+    if spec["name"] not in {summary.name for summary in store.studies()}:
+        run_study(parse_spec(spec), store)
+    trials = store.frame("trials", spec["name"])
+    searched = trials[trials["kind"] == "architecture"]
+    return searched.pivot_table(index="run", columns="depth", values="val_accuracy")
 
 
 def audited(store: Store, study: str, task: str, share: float) -> Iterable[dict[str, Any]]:
