@@ -1,12 +1,16 @@
-"""Boosting: a network of learned depth, then shallow ones that are each trained on what the sum so far gets wrong.
+"""Boosting: a network of learned depth; then it trains on, or a shallow one learns what it gets wrong, as pays more.
 
-Gradient boosting with networks as weak learners is GrowNet (Badirli et al., 2020, arXiv 2002.07971); that a network
-should grow by such members rather than by levels alone is the thought of AdaNet (Cortes et al., ICML 2017, arXiv
-1607.01097). Here the first member carries most: an elastic supernet learns its depth, and it goes on with the weights
-of that prefix. The last layer of every further member starts at zero, so that the sum goes on from where it is.
+An elastic supernet learns the depth of the first member, which goes on with the weights of that prefix. Then two rivals
+start from it with the same compute: the same network trained on, and a sum with a new member, whose last layer starts
+at zero, so that the sum goes on from where it is. The rival with the smaller validation loss gets the rest of the
+budget in the same way: more training, or one member more.
+
+Networks as weak learners of gradient boosting are GrowNet (Badirli et al., 2020, arXiv 2002.07971); rivals of which one
+joins, and growth by members as well as by levels, are AdaNet (Cortes et al., ICML 2017, arXiv 1607.01097).
 
 Differences from the papers: members are trained on the loss of the sum itself, not on its gradients; there is no
-corrective step over all members; further members have one depth, the smallest, rather than rival depths.
+corrective step over all members; new members have one depth, the smallest, and the rival is no deeper member, but
+training.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from pydantic.dataclasses import dataclass
 
 from controllers.controller import Controller
 from controllers.fixed import Fixed
+from controllers.growing import finishing
 from controllers.one_shot import OneShot
 from controllers.supernets import supernet_proposal
 from controllers.trial import AS_LONG_AS_PAID, Proposal, Status, Trial
@@ -27,10 +32,12 @@ from search_spaces.relaxations.chains import chain_of_depths, check_depths
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
+NUM_RIVALS = 2
+
 
 @dataclass(kw_only=True, config=CONFIG)
 class Boosting:
-    """First the supernet, unless the depth is given; then the first member; then one trial per further member."""
+    """The supernet, unless the depth is given; the first member; the two rivals; what goes on from the better one."""
 
     space: SearchSpace = Field(repr=False)
     seed: int
@@ -38,51 +45,56 @@ class Boosting:
     """Depth of the first member; none: an elastic supernet learns it."""
     search_share: float = Field(default=0.1, gt=0, lt=1)
     """Part of the run's budget that the supernet is trained for."""
-    first_share: float = Field(default=0.4, gt=0, lt=1)
+    first_share: float = Field(default=0.3, gt=0, lt=1)
     """Part of the run's budget that the first member is trained for."""
-    num_boosters: int = Field(default=2, ge=1)
-    """Further members, which share equally in what is left."""
-    booster_depth: int | None = None
-    """Depth of a further member; none: the smallest of the space."""
+    rival_share: float = Field(default=0.2, gt=0, lt=0.5)
+    """Part of the run's budget that each rival is trained for."""
+    member_depth: int | None = None
+    """Depth of a new member; none: the smallest of the space."""
 
     def __post_init__(self) -> None:
         _, depths = chain_of_depths(self.space, method="boosting")
-        for name, depth in (("depth", self.depth), ("booster_depth", self.booster_depth)):
+        for name, depth in (("depth", self.depth), ("member_depth", self.member_depth)):
             if depth is not None:
                 check_depths((depth,), depths, field=name)
-        if self.search_share + self.first_share >= 1:
-            raise InvalidInput(f"and search_share must leave something, got {self.first_share}", field="first_share")
-        self._booster_depth = self.booster_depth or min(depths)
+        taken = self.search_share + self.first_share + NUM_RIVALS * self.rival_share
+        if taken > 1:
+            raise InvalidInput(
+                f"with search_share, first_share and a second rival must be at most 1, got {taken:g}",
+                field="rival_share",
+            )
+        self._member_depth = self.member_depth or min(depths)
         self._base = self._learned() if self.depth is None else self._given(self.depth)
         self._first = 1 if self.depth is None else 0
-        self._members: list[Trial] = []
+        self._told: dict[int, Trial] = {}
 
     def ask(self, number: int, pending: Sequence[Trial] = ()) -> Proposal | None:
-        if number <= self._first:
+        step = number - self._first
+        if step <= 0:
             proposal = self._base.ask(number, pending)
-            return self._first_member(proposal) if proposal and number == self._first else proposal
-        num_members = number - self._first
-        if len(self._members) > num_members:  # a replay asks again
-            return self._members[num_members].proposal
-        if num_members > self.num_boosters:
-            raise SearchExhausted(f"all {self.num_boosters} boosters are trained")
-        if len(self._members) < num_members:
+            return replace(proposal, budget_share=self.first_share, keep=True) if proposal and step == 0 else proposal
+        if step > NUM_RIVALS + 1:
+            raise SearchExhausted("the better rival has got the rest")
+        if step <= NUM_RIVALS:
+            first = self._told.get(self._first)
+            return None if first is None else self._rival(step, _complete(first))
+        if any(self._first + rival not in self._told for rival in range(1, NUM_RIVALS + 1)):
             return None
-        last = self._members[-1]
-        if last.status is not Status.COMPLETE:
-            raise SearchExhausted(f"member {num_members} failed: {last.reason}")
-        return self._booster(last)
+        winner = self._winner()
+        if winner is None:
+            raise SearchExhausted("both rivals failed")
+        return self._goes_on(winner)
 
     def tell(self, trial: Trial) -> None:
+        self._told[trial.number] = trial
         if trial.number < self._first:
             self._base.tell(trial)
-        else:
-            self._members.append(trial)
 
     def recommend(self) -> int | None:
-        """The sum of all members: a small validation set would often see too little of what the last one adds."""
-        complete = [member.number for member in self._members if member.status is Status.COMPLETE]
-        return complete[-1] if complete else None
+        """The latest of the line that the rest was spent on, which nothing but compute makes better or worse."""
+        line = [self._told.get(self._first + NUM_RIVALS + 1), self._winner(), self._told.get(self._first)]
+        complete = [trial.number for trial in line if trial is not None and trial.status is Status.COMPLETE]
+        return complete[0] if complete else None
 
     def _learned(self) -> Controller:
         return OneShot(
@@ -98,30 +110,51 @@ class Boosting:
     def _given(self, depth: int) -> Controller:
         return Fixed(space=self.space, seed=self.seed, architecture={"depth": depth})
 
-    def _first_member(self, proposal: Proposal) -> Proposal:
-        return replace(proposal, budget_share=self.first_share, keep=True)
+    def _rival(self, step: int, first: Trial) -> Proposal:
+        proposal = finishing(first) if step == 1 else self._with_new_member(first)
+        return replace(proposal, budget_share=self.rival_share, keep=True)
 
-    def _booster(self, last: Trial) -> Proposal:
-        """One more member on top of those that `last` holds."""
-        depths = _depths(last)
-        is_last = len(depths) == self.num_boosters
-        searched = self.search_share if self.depth is None else 0.0
-        share = (1 - searched - self.first_share) / self.num_boosters
+    def _winner(self) -> Trial | None:
+        """The rival with the smaller validation loss (ties: the one network)."""
+        rivals = [self._told.get(self._first + step) for step in range(1, NUM_RIVALS + 1)]
+        complete = [trial for trial in rivals if trial is not None and trial.status is Status.COMPLETE]
+        return min(complete, key=_loss, default=None)
+
+    def _goes_on(self, winner: Trial) -> Proposal:
+        return finishing(winner) if winner.architecture is not None else self._with_new_member(winner)
+
+    def _with_new_member(self, parent: Trial) -> Proposal:
+        """One more member on top of those that `parent` holds."""
+        members = _depths(parent)
         return replace(
-            supernet_proposal({"name": "ensemble", "depths": [*depths, self._booster_depth], "mix": "sum"}),
+            supernet_proposal({"name": "ensemble", "depths": [*members, self._member_depth], "mix": "sum"}),
             epochs=AS_LONG_AS_PAID,
             min_epochs=1,
-            budget_share=None if is_last else share,
-            parent=last.number,
-            inherits={"members": len(depths)},
+            parent=parent.number,
+            inherits={"members": len(members)},
             deliverable=True,
-            keep=True,
             prunable=False,
         )
 
 
+def _complete(first: Trial) -> Trial:
+    """The first member.
+
+    Raises:
+        SearchExhausted: it failed.
+    """
+    if first.status is not Status.COMPLETE:
+        raise SearchExhausted(f"the first member failed: {first.reason}")
+    return first
+
+
+def _loss(trial: Trial) -> float:
+    assert trial.measurement is not None
+    return trial.measurement.metrics["val_loss"]
+
+
 def _depths(trial: Trial) -> tuple[int, ...]:
-    """Of the members of an ensemble, or of the one network."""
+    """Of the members of a sum, or of the one network."""
     if trial.architecture is not None:
         return (trial.architecture.depth,)
     return tuple(trial.proposal.relaxation["depths"])
