@@ -21,14 +21,12 @@ from dataclasses import replace
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from controllers.controller import Controller
-from controllers.fixed import Fixed
 from controllers.growing import finishing
 from controllers.one_shot import OneShot
 from controllers.supernets import supernet_proposal
 from controllers.trial import AS_LONG_AS_PAID, Proposal, Status, Trial
 from search_spaces.errors import InvalidInput, SearchExhausted
-from search_spaces.relaxations.chains import chain_of_depths, check_depths
+from search_spaces.relaxations.chains import architecture_of, chain_of_depths, check_depths
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
@@ -53,7 +51,7 @@ class Boosting:
     """Depth of a new member; none: the smallest of the space."""
 
     def __post_init__(self) -> None:
-        _, depths = chain_of_depths(self.space, method="boosting")
+        self._chain, depths = chain_of_depths(self.space, method="boosting")
         for name, depth in (("depth", self.depth), ("member_depth", self.member_depth)):
             if depth is not None:
                 check_depths((depth,), depths, field=name)
@@ -64,15 +62,17 @@ class Boosting:
                 field="rival_share",
             )
         self._member_depth = self.member_depth or min(depths)
-        self._base = self._learned() if self.depth is None else self._given(self.depth)
-        self._first = 1 if self.depth is None else 0
+        self._search = self._elastic() if self.depth is None else None
+        self._first = 0 if self._search is None else 1
         self._told: dict[int, Trial] = {}
 
     def ask(self, number: int, pending: Sequence[Trial] = ()) -> Proposal | None:
         step = number - self._first
-        if step <= 0:
-            proposal = self._base.ask(number, pending)
-            return replace(proposal, budget_share=self.first_share, keep=True) if proposal and step == 0 else proposal
+        if step < 0:
+            return self._searching(number)
+        if step == 0:
+            proposal = self._searching(number)
+            return proposal and replace(proposal, budget_share=self.first_share, keep=True)
         if step > NUM_RIVALS + 1:
             raise SearchExhausted("the better rival has got the rest")
         if step <= NUM_RIVALS:
@@ -87,8 +87,8 @@ class Boosting:
 
     def tell(self, trial: Trial) -> None:
         self._told[trial.number] = trial
-        if trial.number < self._first:
-            self._base.tell(trial)
+        if self._search is not None and trial.number < self._first:
+            self._search.tell(trial)
 
     def recommend(self) -> int | None:
         """The latest of the line that the rest was spent on, which nothing but compute makes better or worse."""
@@ -96,7 +96,7 @@ class Boosting:
         complete = [trial.number for trial in line if trial is not None and trial.status is Status.COMPLETE]
         return complete[0] if complete else None
 
-    def _learned(self) -> Controller:
+    def _elastic(self) -> OneShot:
         return OneShot(
             space=self.space,
             seed=self.seed,
@@ -107,8 +107,17 @@ class Boosting:
             derived_epochs="all",
         )
 
-    def _given(self, depth: int) -> Controller:
-        return Fixed(space=self.space, seed=self.seed, architecture={"depth": depth})
+    def _searching(self, number: int) -> Proposal | None:
+        """The supernet, then the network that it points to; or the one that is given."""
+        if self._search is not None:
+            return self._search.ask(number)
+        assert self.depth is not None
+        return Proposal(
+            architecture=architecture_of(self._chain, self.depth),
+            epochs=AS_LONG_AS_PAID,
+            min_epochs=1,
+            prunable=False,
+        )
 
     def _rival(self, step: int, first: Trial) -> Proposal:
         proposal = finishing(first) if step == 1 else self._with_new_member(first)
