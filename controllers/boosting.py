@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -45,8 +46,10 @@ class Boosting:
     """Part of the run's budget that the supernet is trained for."""
     first_share: float = Field(default=0.3, gt=0, lt=1)
     """Part of the run's budget that the first member is trained for."""
-    rival_share: float = Field(default=0.2, gt=0, lt=0.5)
+    rival_share: float = Field(default=0.1, gt=0, lt=0.5)
     """Part of the run's budget that each rival is trained for."""
+    in_doubt: Literal["shallowest", "middle"] = "middle"
+    """Which of the depths that may be the best: see `elastic`."""
     member_depth: int | None = None
     """Depth of a new member; none: the smallest of the space."""
 
@@ -101,6 +104,7 @@ class Boosting:
             space=self.space,
             seed=self.seed,
             relaxation="elastic",
+            options={"in_doubt": self.in_doubt},
             search_share=self.search_share,
             derive_top=1,
             derived_start="supernet",

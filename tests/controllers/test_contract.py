@@ -66,7 +66,7 @@ GOLDEN = {
     "adanet": "aef284cf920dab49",
     "asha": "22cf651ef67c538f",
     "autogrow": "ffd91ac6069d3545",
-    "boosting": "a7a758cb64b4c82d",
+    "boosting": "7abf5248ad8a3090",
     "brute_force": "f47fd0e2c14ea7fd",
     "cmaes": "bf2b6e7f706b3236",
     "evolution": "bbfe9053437a3445",
