@@ -9,13 +9,14 @@ kind in hindsight, by their own mean on the very test data: both are flattered, 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 
 import pandas as pd
 from as_markdown import head, row
 from depth_tasks import MIDDLE
-from learned_depth import CLAIM, FIXED, GRIDS, LEARNED, RESULTS
+from learned_depth import BOOSTED, CLAIM, FIXED, GRIDS, LEARNED, RESULTS
 
 from nas.statistics.bootstrap import mean
 from nas.statistics.equivalence import MARGIN, paired_equivalence
@@ -51,9 +52,13 @@ def accuracies(runs: pd.DataFrame, score: str, title: str) -> None:
     head("method", *(f"{task} ({counts[task]} seeds)" for task in tasks), "mean")
     means = table["mean"].mean(axis=1)
     for label in table.index:
-        cells = [f"{table['mean', task][label]:.1f} ± {table['std', task][label]:.1f}" for task in tasks]
-        row(label, *cells, f"{means[label]:.2f}")
+        cells = [spread(table["mean", task][label], table["std", task][label]) for task in tasks]
+        row(label, *cells, f"{means[label]:.2f}" if table["mean"].loc[label].notna().all() else "-")
     print()
+
+
+def spread(of_mean: float, deviation: float) -> str:
+    return "-" if pd.isna(of_mean) else f"{of_mean:.1f} ± {deviation:.1f}"
 
 
 def depths(runs: pd.DataFrame) -> None:
@@ -69,21 +74,40 @@ def depths(runs: pd.DataFrame) -> None:
 def against_grids(runs: pd.DataFrame) -> None:
     """Every method that learns, against the best grid of each task and against each grid over all tasks."""
     tables = {str(task): scores(of_task) for task, of_task in runs.groupby("task", sort=False)}
-    grids = {task: str(table[list(GRIDS)].mean().idxmax()) for task, table in tables.items()}
-    labels = [label for label in LEARNED if all(label in table for table in tables.values())]
+    grids = {task: best(table, GRIDS) for task, table in tables.items()}
+    labels = [label for label in (*LEARNED, *BOOSTED) if any(label in table for table in tables.values())]
     print("### Delivered, points over the best grid of the task / probability of improvement\n")
     head(
         "method", *(f"{task} ({grids[task]})" for task in tables), *(f"mean over {one}" for one in ("the best", *GRIDS))
     )
     for label in labels:
-        cells = [
-            f"{100 * (table[label] - table[grids[task]]).mean():+.2f} / {won(table[label], table[grids[task]]):.2f}"
-            for task, table in tables.items()
-        ]
-        over = [fmean((tables[task][label] - tables[task][grids[task]]).mean() for task in tables)]
-        over += [fmean((table[label] - table[grid]).mean() for table in tables.values()) for grid in GRIDS]
-        row(label, *cells, *(f"{100 * mean_of:+.2f}" for mean_of in over))
+        row(
+            label,
+            *(compared(table, label, grids[task]) for task, table in tables.items()),
+            mean_over(label, [(table, grids[task]) for task, table in tables.items()]),
+            *(mean_over(label, [(table, grid) for table in tables.values()]) for grid in GRIDS),
+        )
     print()
+
+
+def compared(table: pd.DataFrame, label: str, grid: str) -> str:
+    """Points over the grid, and how often a run of the method beats one of the grid."""
+    if label not in table:
+        return "-"
+    return f"{100 * (table[label] - table[grid]).mean():+.2f} / {won(table[label], table[grid]):.2f}"
+
+
+def mean_over(label: str, of_tasks: Sequence[tuple[pd.DataFrame, str]]) -> str:
+    """Points over the grid of each task, in the mean over all tasks, where all have both."""
+    if any(label not in table or grid not in table for table, grid in of_tasks):
+        return "-"
+    return f"{100 * fmean((table[label] - table[grid]).mean() for table, grid in of_tasks):+.2f}"
+
+
+def best(table: pd.DataFrame, kind: Iterable[str]) -> str:
+    """The label of this kind with the greatest mean."""
+    means = table.mean()
+    return str(means[[label for label in kind if label in means]].idxmax())
 
 
 def scores(of_task: pd.DataFrame) -> pd.DataFrame:
@@ -108,7 +132,7 @@ def claim(runs: pd.DataFrame) -> None:
         if CLAIM not in table:
             continue
         means = table.mean()
-        grid, ceiling = (str(means[[one for one in kind if one in means]].idxmax()) for kind in (GRIDS, FIXED))
+        grid, ceiling = best(table, GRIDS), best(table, FIXED)
         found, against = table[CLAIM].tolist(), table[grid].tolist()
         differences = (table[CLAIM] - table[grid]).tolist()
         equivalence = paired_equivalence([differences], MARGIN)

@@ -1,23 +1,23 @@
-"""Boosting: a network of learned depth; then it trains on, or a shallow one learns what it gets wrong, as pays more.
+"""Boosting: a network of learned depth; and if it has memorised its examples, shallow ones on top of it.
 
-An elastic supernet learns the depth of the first member, which goes on with the weights of that prefix. Then two rivals
-start from it with the same compute: the same network trained on, and a sum with a new member, whose last layer starts
-at zero, so that the sum goes on from where it is. The rival with the smaller validation loss gets the rest of the
-budget in the same way: more training, or one member more.
+An elastic supernet learns the depth of the first member, which goes on with the weights of that prefix. What its
+training leaves to gain is then read off its two losses. If the training loss is near the validation loss, the network
+can still learn, and the rest of the budget trains it on. If it is far below, more training would only memorise, and the
+rest is spent on new members, one after the other. The last layer of a new member starts at zero, so that the sum of all
+goes on from where it is, and the members before it stay as they are. A member is priced as if all were trained, so that
+something is left over in the end: with it the run trains all members together, the corrective step of GrowNet.
 
-Networks as weak learners of gradient boosting are GrowNet (Badirli et al., 2020, arXiv 2002.07971); rivals of which one
-joins, and growth by members as well as by levels, are AdaNet (Cortes et al., ICML 2017, arXiv 1607.01097).
+Networks as weak learners of gradient boosting are GrowNet (Badirli et al., 2020, arXiv 2002.07971); growth by members
+as well as by levels is AdaNet (Cortes et al., ICML 2017, arXiv 1607.01097).
 
-Differences from the papers: members are trained on the loss of the sum itself, not on its gradients; there is no
-corrective step over all members; new members have one depth, the smallest, and the rival is no deeper member, but
-training.
+Differences from the papers: members are trained on the loss of the sum itself, not on its gradients; the corrective
+step is one, short and last; new members have one depth, the smallest, and no rival.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -31,12 +31,10 @@ from search_spaces.relaxations.chains import architecture_of, chain_of_depths, c
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
-NUM_RIVALS = 2
-
 
 @dataclass(kw_only=True, config=CONFIG)
 class Boosting:
-    """The supernet, unless the depth is given; the first member; the two rivals; what goes on from the better one."""
+    """The supernet, unless the depth is given; the first member; then that trained on, or new members."""
 
     space: SearchSpace = Field(repr=False)
     seed: int
@@ -44,12 +42,12 @@ class Boosting:
     """Depth of the first member; none: an elastic supernet learns it."""
     search_share: float = Field(default=0.1, gt=0, lt=1)
     """Part of the run's budget that the supernet is trained for."""
-    first_share: float = Field(default=0.3, gt=0, lt=1)
+    first_share: float = Field(default=0.4, gt=0, lt=1)
     """Part of the run's budget that the first member is trained for."""
-    rival_share: float = Field(default=0.1, gt=0, lt=0.5)
-    """Part of the run's budget that each rival is trained for."""
-    in_doubt: Literal["shallowest", "middle"] = "middle"
-    """Which of the depths that may be the best: see `elastic`."""
+    memorised_below: float = Field(default=0.5, ge=0)
+    """Training loss by validation loss, below which the first member counts as one that has memorised its examples."""
+    num_new_members: int = Field(default=2, ge=1)
+    """Members beside the first, which share equally in what is left."""
     member_depth: int | None = None
     """Depth of a new member; none: the smallest of the space."""
 
@@ -58,12 +56,8 @@ class Boosting:
         for name, depth in (("depth", self.depth), ("member_depth", self.member_depth)):
             if depth is not None:
                 check_depths((depth,), depths, field=name)
-        taken = self.search_share + self.first_share + NUM_RIVALS * self.rival_share
-        if taken > 1:
-            raise InvalidInput(
-                f"with search_share, first_share and a second rival must be at most 1, got {taken:g}",
-                field="rival_share",
-            )
+        if self.search_share + self.first_share >= 1:
+            raise InvalidInput(f"with search_share must leave something, got {self.first_share:g}", field="first_share")
         self._member_depth = self.member_depth or min(depths)
         self._search = self._elastic() if self.depth is None else None
         self._first = 0 if self._search is None else 1
@@ -76,17 +70,14 @@ class Boosting:
         if step == 0:
             proposal = self._searching(number)
             return proposal and replace(proposal, budget_share=self.first_share, keep=True)
-        if step > NUM_RIVALS + 1:
-            raise SearchExhausted("the better rival has got the rest")
-        if step <= NUM_RIVALS:
-            first = self._told.get(self._first)
-            return None if first is None else self._rival(step, _complete(first))
-        if any(self._first + rival not in self._told for rival in range(1, NUM_RIVALS + 1)):
+        line = [self._told[index] for index in range(self._first, number) if index in self._told]
+        if failed := [trial for trial in line if trial.status is not Status.COMPLETE]:
+            raise SearchExhausted(f"member {len(line)} failed: {failed[0].reason}")
+        if line and step > (self.num_new_members if self._has_memorised() else 1):
+            raise SearchExhausted("the budget's last part is spent")
+        if len(line) < step:
             return None
-        winner = self._winner()
-        if winner is None:
-            raise SearchExhausted("both rivals failed")
-        return self._goes_on(winner)
+        return self._new_member(line[-1]) if self._has_memorised() else finishing(line[-1])
 
     def tell(self, trial: Trial) -> None:
         self._told[trial.number] = trial
@@ -94,17 +85,15 @@ class Boosting:
             self._search.tell(trial)
 
     def recommend(self) -> int | None:
-        """The latest of the line that the rest was spent on, which nothing but compute makes better or worse."""
-        line = [self._told.get(self._first + NUM_RIVALS + 1), self._winner(), self._told.get(self._first)]
-        complete = [trial.number for trial in line if trial is not None and trial.status is Status.COMPLETE]
-        return complete[0] if complete else None
+        """The last: a small validation set would often see too little of what a new member adds."""
+        trained = [trial for trial in self._told.values() if trial.number >= self._first]
+        return max((trial.number for trial in trained if trial.status is Status.COMPLETE), default=None)
 
     def _elastic(self) -> OneShot:
         return OneShot(
             space=self.space,
             seed=self.seed,
             relaxation="elastic",
-            options={"in_doubt": self.in_doubt},
             search_share=self.search_share,
             derive_top=1,
             derived_start="supernet",
@@ -123,47 +112,29 @@ class Boosting:
             prunable=False,
         )
 
-    def _rival(self, step: int, first: Trial) -> Proposal:
-        proposal = finishing(first) if step == 1 else self._with_new_member(first)
-        return replace(proposal, budget_share=self.rival_share, keep=True)
+    def _has_memorised(self) -> bool:
+        """Whether the first member has."""
+        measured = self._told[self._first].measurement
+        assert measured is not None
+        return measured.metrics["train_loss"] < self.memorised_below * measured.metrics["val_loss"]
 
-    def _winner(self) -> Trial | None:
-        """The rival with the smaller validation loss (ties: the one network)."""
-        rivals = [self._told.get(self._first + step) for step in range(1, NUM_RIVALS + 1)]
-        complete = [trial for trial in rivals if trial is not None and trial.status is Status.COMPLETE]
-        return min(complete, key=_loss, default=None)
-
-    def _goes_on(self, winner: Trial) -> Proposal:
-        return finishing(winner) if winner.architecture is not None else self._with_new_member(winner)
-
-    def _with_new_member(self, parent: Trial) -> Proposal:
+    def _new_member(self, parent: Trial) -> Proposal:
         """One more member on top of those that `parent` holds."""
-        members = _depths(parent)
+        depths = _depths(parent)
+        is_last = len(depths) == self.num_new_members
+        searched = 0.0 if self._search is None else self.search_share
+        share = (1 - searched - self.first_share) / self.num_new_members
         return replace(
-            supernet_proposal({"name": "ensemble", "depths": [*members, self._member_depth], "mix": "sum"}),
+            supernet_proposal({"name": "ensemble", "depths": [*depths, self._member_depth], "mix": "sum"}),
             epochs=AS_LONG_AS_PAID,
             min_epochs=1,
+            budget_share=None if is_last else share,
             parent=parent.number,
-            inherits={"members": len(members)},
+            inherits={"members": len(depths)},
             deliverable=True,
+            keep=True,
             prunable=False,
         )
-
-
-def _complete(first: Trial) -> Trial:
-    """The first member.
-
-    Raises:
-        SearchExhausted: it failed.
-    """
-    if first.status is not Status.COMPLETE:
-        raise SearchExhausted(f"the first member failed: {first.reason}")
-    return first
-
-
-def _loss(trial: Trial) -> float:
-    assert trial.measurement is not None
-    return trial.measurement.metrics["val_loss"]
 
 
 def _depths(trial: Trial) -> tuple[int, ...]:

@@ -19,19 +19,19 @@ def boosting(**options):
     return make_controller("boosting", options, space=SPACE, seed=0)
 
 
-def tell(controller, number, *, loss=1.0):
+def tell(controller, number, *, train_loss=1.0, val_loss=1.0, score=0.5):
     proposal = controller.ask(number)
-    trial = scored(number, proposal, 0.5, derived=DERIVED if number == 0 and proposal.relaxation else ())
-    measurement = replace(trial.measurement, metrics={"val_accuracy": 0.5, "val_loss": loss})
-    controller.tell(replace(trial, measurement=measurement))
+    trial = scored(number, proposal, score, derived=DERIVED if number == 0 and proposal.relaxation else ())
+    metrics = {"val_accuracy": score, "train_loss": train_loss, "val_loss": val_loss}
+    controller.tell(replace(trial, measurement=replace(trial.measurement, metrics=metrics)))
 
 
 def members(proposal):
     return tuple(proposal.relaxation["depths"])
 
 
-def test_the_supernet_then_its_prefix_then_two_rivals_that_start_from_it():
-    controller = boosting(search_share=0.2, first_share=0.3, rival_share=0.1)
+def test_the_supernet_then_its_prefix_which_is_trained_on_while_it_learns():
+    controller = boosting(search_share=0.2, first_share=0.3)
     supernet = controller.ask(0)
     assert (supernet.relaxation["name"], supernet.budget_share, supernet.keep) == ("elastic", 0.2, True)
     assert controller.ask(1) is None
@@ -41,71 +41,56 @@ def test_the_supernet_then_its_prefix_then_two_rivals_that_start_from_it():
     assert (first.architecture.depth, first.parent, first.inherits["blocks"]) == (4, 0, [1, 2, 3, 4])
     assert (first.epochs, first.budget_share, first.keep) == (AS_LONG_AS_PAID, 0.3, True)
     assert controller.ask(2) is None
-    tell(controller, 1)
+    tell(controller, 1, train_loss=0.5, val_loss=1.0)  # not below one half
     assert controller.recommend() == 1
-    longer, wider = controller.ask(2), controller.ask(3)
-    assert (longer.architecture.depth, longer.parent, longer.inherits["blocks"]) == (4, 1, [1, 2, 3, 4])
-    assert (members(wider), wider.parent, wider.inherits, wider.recipe) == ((4, 1), 1, {"members": 1}, "standard")
-    assert all((one.budget_share, one.keep, one.choosable) == (0.1, True, True) for one in (longer, wider))
-    assert controller.ask(4) is None
-
-
-def test_the_better_sum_gets_one_more_member():
-    controller = boosting(depth=2, member_depth=2)
-    tell(controller, 0)
-    tell(controller, 1, loss=0.9)
-    assert controller.ask(3) is None
-    tell(controller, 2, loss=0.8)
-    assert controller.recommend() == 2
-    last = controller.ask(3)
-    assert (members(last), last.parent, last.inherits, last.budget_share) == ((2, 2, 2), 2, {"members": 2}, None)
-    tell(controller, 3, loss=2.0)
-    assert controller.recommend() == 3
-    with pytest.raises(SearchExhausted, match="the better rival has got the rest"):
-        controller.ask(4)
-
-
-def test_the_better_network_is_trained_on():
-    controller = boosting(depth=2)
-    tell(controller, 0)
-    tell(controller, 2, loss=0.8)  # rivals may end in any order
-    assert controller.ask(3) is None
-    tell(controller, 1, loss=0.8)  # as good, and smaller
-    last = controller.ask(3)
-    assert (last.architecture.depth, last.parent, last.inherits["blocks"]) == (2, 1, [1, 2])
+    last = controller.ask(2)
+    assert (last.architecture.depth, last.parent, last.inherits["blocks"]) == (4, 1, [1, 2, 3, 4])
     assert (last.epochs, last.budget_share) == (AS_LONG_AS_PAID, None)
-    controller.tell(failed(3, last))
-    assert controller.recommend() == 1
+    tell(controller, 2)
+    with pytest.raises(SearchExhausted, match="the budget's last part is spent"):
+        controller.ask(3)
+
+
+def test_new_members_on_one_that_has_memorised():
+    controller = boosting(search_share=0.2, first_share=0.3, num_new_members=2)
+    tell(controller, 0)
+    tell(controller, 1, train_loss=0.49, val_loss=1.0, score=0.9)
+    second = controller.ask(2)
+    assert (members(second), second.parent, second.inherits) == ((4, 1), 1, {"members": 1})
+    assert second.budget_share == pytest.approx((1 - 0.2 - 0.3) / 2)
+    assert (second.recipe, second.deliverable, second.keep) == ("standard", True, True)
+    tell(controller, 2, score=0.8)
+    third = controller.ask(3)
+    assert (members(third), third.parent, third.inherits) == ((4, 1, 1), 2, {"members": 2})
+    assert third.budget_share is None
+    assert controller.recommend() == 2  # the sum, although the first alone scored more
+    tell(controller, 3, score=0.7)
+    assert controller.recommend() == 3
+    with pytest.raises(SearchExhausted, match="the budget's last part is spent"):
+        controller.ask(4)
 
 
 def test_a_given_depth_is_not_searched():
     first = boosting(depth=2).ask(0)
     assert (first.kind, first.architecture.depth, first.parent) == (Kind.ARCHITECTURE, 2, None)
-    assert (first.epochs, first.budget_share, first.keep) == (AS_LONG_AS_PAID, 0.3, True)
+    assert (first.epochs, first.budget_share, first.keep) == (AS_LONG_AS_PAID, 0.4, True)
 
 
-def test_one_rival_that_fails_leaves_the_other():
-    controller = boosting(depth=2)
-    tell(controller, 0)
+def test_a_member_that_fails_ends_the_search_but_not_the_run():
+    controller = boosting(depth=2, member_depth=2, num_new_members=3)
+    tell(controller, 0, train_loss=0.0)
+    assert members(controller.ask(1)) == (2, 2)
+    assert controller.ask(1).budget_share == pytest.approx(0.6 / 3)
     controller.tell(failed(1, controller.ask(1)))
-    tell(controller, 2)
-    assert members(controller.ask(3)) == (2, 1, 1)
-
-
-def test_without_rivals_the_run_holds_the_first_member():
-    controller = boosting(depth=2)
-    tell(controller, 0)
-    controller.tell(failed(1, controller.ask(1)))
-    controller.tell(failed(2, controller.ask(2)))
-    with pytest.raises(SearchExhausted, match="both rivals failed"):
-        controller.ask(3)
+    with pytest.raises(SearchExhausted, match="member 2 failed"):
+        controller.ask(2)
     assert controller.recommend() == 0
 
 
 def test_without_a_first_member_there_is_nothing():
     controller = boosting(depth=2)
     controller.tell(failed(0, controller.ask(0)))
-    with pytest.raises(SearchExhausted, match="the first member failed"):
+    with pytest.raises(SearchExhausted, match="member 1 failed"):
         controller.ask(1)
     assert controller.recommend() is None
 
@@ -115,7 +100,7 @@ def test_without_a_first_member_there_is_nothing():
     [
         ({"depth": 3}, r"depth: must be among the space's depths .*, got \[3\]"),
         ({"member_depth": 8}, r"member_depth: must be among the space's depths .*, got \[8\]"),
-        ({"search_share": 0.5, "first_share": 0.4}, "rival_share: with search_share, .* must be at most 1, got 1.1"),
+        ({"search_share": 0.5, "first_share": 0.5}, "first_share: with search_share must leave something, got 0.5"),
     ],
 )
 def test_bad_options(options, message):

@@ -41,7 +41,7 @@ EXAMPLES = {
     "adanet": Example(space=CHAIN, num_proposals=3, uses_seed=False),  # no ensemble is better than the first
     "asha": Example(options={"max_epochs": 9, "reduction_factor": 2}),
     "autogrow": replace(GROWN, num_proposals=4 + 1, options={"patience": 5}),  # its fourth stage fails
-    "boosting": Example(space=CHAIN, num_proposals=1 + 1 + 2 + 1, uses_seed=False, num_failing=1 + 1),
+    "boosting": Example(space=CHAIN, num_proposals=1 + 1 + 1, uses_seed=False, num_failing=1 + 1),
     "brute_force": Example(space=SMALL, num_proposals=12 + 12**2),
     "cmaes": Example(options={"population": 4}),
     "evolution": Example(options={"population": 6, "tournament": 3, "crossover_probability": 0.5}),
@@ -66,7 +66,7 @@ GOLDEN = {
     "adanet": "aef284cf920dab49",
     "asha": "22cf651ef67c538f",
     "autogrow": "ffd91ac6069d3545",
-    "boosting": "7abf5248ad8a3090",
+    "boosting": "5f3b91e2e0e58e4e",
     "brute_force": "f47fd0e2c14ea7fd",
     "cmaes": "bf2b6e7f706b3236",
     "evolution": "bbfe9053437a3445",

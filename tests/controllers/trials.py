@@ -22,7 +22,7 @@ def scored(
     proposed = _proposal(proposal)
     epochs = proposed.epochs or 1
     measurement = Measurement(
-        metrics={SCORE: score, "val_loss": 1 - score},
+        metrics={SCORE: score, "train_loss": 1 - score, "val_loss": 1 - score},
         charges=(),
         epochs=epochs,
         num_parameters=num_parameters,

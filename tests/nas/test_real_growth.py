@@ -27,7 +27,7 @@ FILE = {
 METHODS = {
     "adanet": {},
     "autogrow": {"patience": 4},
-    "boosting": {},
+    "boosting": {"memorised_below": 100},  # whatever it has learned
     "net2deeper": {"min_gain": 0},
     "stacking": {},
     "elastic": {"derived_start": "supernet", "derived_epochs": "all"},
