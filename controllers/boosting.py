@@ -1,7 +1,8 @@
 """Boosting: a network of learned depth; and if it has memorised its examples, shallow ones on top of it.
 
-An elastic supernet learns the depth of the first member, which goes on with the weights of that prefix. What its
-training leaves to gain is then read off its two losses. If the training loss is near the validation loss, the network
+An elastic supernet learns the depth of the first member, which goes on with the weights of that prefix. A supernet whose
+training was too short for any level to beat a guess knows nothing of depths; the first member then has the middle one,
+and fresh weights. What its training leaves to gain is then read off its two losses. If the training loss is near the validation loss, the network
 can still learn, and the rest of the budget trains it on. If it is far below, more training would only memorise, and the
 rest is spent on new members, one after the other. The last layer of a new member starts at zero, so that the sum of all
 goes on from where it is, and the members before it stay as they are. A member is priced as if all were trained, so that
@@ -16,6 +17,7 @@ step is one, short and last; new members have one depth, the smallest, and no ri
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -27,9 +29,13 @@ from controllers.one_shot import OneShot
 from controllers.supernets import supernet_proposal
 from controllers.trial import AS_LONG_AS_PAID, Proposal, Status, Trial
 from search_spaces.errors import InvalidInput, SearchExhausted
-from search_spaces.relaxations.chains import architecture_of, chain_of_depths, check_depths
+from search_spaces.readings import LEVEL_LOSS
+from search_spaces.relaxations.chains import architecture_of, chain_of_depths, check_depths, middle_depth
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
+
+GUESSING = 0.95
+"""Loss by that of a uniform guess, above which nothing was learned."""
 
 
 @dataclass(kw_only=True, config=CONFIG)
@@ -53,6 +59,7 @@ class Boosting:
 
     def __post_init__(self) -> None:
         self._chain, depths = chain_of_depths(self.space, method="boosting")
+        self._depths = depths
         for name, depth in (("depth", self.depth), ("member_depth", self.member_depth)):
             if depth is not None:
                 check_depths((depth,), depths, field=name)
@@ -66,9 +73,10 @@ class Boosting:
     def ask(self, number: int, pending: Sequence[Trial] = ()) -> Proposal | None:
         step = number - self._first
         if step < 0:
-            return self._searching(number)
+            assert self._search is not None
+            return self._search.ask(number)
         if step == 0:
-            proposal = self._searching(number)
+            proposal = self._first_member()
             return proposal and replace(proposal, budget_share=self.first_share, keep=True)
         line = [self._told[index] for index in range(self._first, number) if index in self._told]
         if failed := [trial for trial in line if trial.status is not Status.COMPLETE]:
@@ -100,17 +108,22 @@ class Boosting:
             derived_epochs="all",
         )
 
-    def _searching(self, number: int) -> Proposal | None:
-        """The supernet, then the network that it points to; or the one that is given."""
-        if self._search is not None:
-            return self._search.ask(number)
-        assert self.depth is not None
-        return Proposal(
-            architecture=architecture_of(self._chain, self.depth),
-            epochs=AS_LONG_AS_PAID,
-            min_epochs=1,
-            prunable=False,
-        )
+    def _first_member(self) -> Proposal | None:
+        """What the supernet points to, or the depth that is given or guessed; None: the supernet is not trained."""
+        if self._search is None or self._has_learned_nothing():
+            depth = self.depth if self.depth is not None else middle_depth(self._depths)
+            return Proposal(
+                architecture=architecture_of(self._chain, depth), epochs=AS_LONG_AS_PAID, min_epochs=1, prunable=False
+            )
+        return self._search.ask(self._first)
+
+    def _has_learned_nothing(self) -> bool:
+        """Whether the supernet is trained, and no level of it does better than a guess."""
+        supernet = self._told.get(0)
+        if supernet is None or supernet.measurement is None:
+            return False
+        losses = [supernet.measurement.readings[LEVEL_LOSS][depth] for depth in self._depths]
+        return min(losses) > GUESSING * math.log(self._chain.num_classes)
 
     def _has_memorised(self) -> bool:
         """Whether the first member has."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import accumulate
@@ -80,6 +81,15 @@ def check_depths(depths: Sequence[int], allowed: Sequence[int], *, field: str = 
     """
     if unknown := set(depths) - set(allowed):
         raise InvalidInput(f"must be among the space's depths {list(allowed)}, got {sorted(unknown)}", field=field)
+
+
+def middle_depth(depths: Sequence[int], *, among: Sequence[int] = ()) -> int:
+    """The depth nearest to the geometric mean of the extremes: the guess that can be wrong by the smallest factor.
+
+    `among`: those of the depths to choose from; empty: all of them.
+    """
+    middle = math.sqrt(max(min(depths), 1) * max(depths))
+    return min(among or depths, key=lambda depth: abs(math.log(max(depth, 0.5) / middle)))
 
 
 def prefixes(space: ChainSpace) -> tuple[str, ...]:

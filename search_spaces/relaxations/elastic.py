@@ -21,7 +21,6 @@ derived networks are trained on. Shapes: B batch, K classes, L levels.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -36,7 +35,13 @@ from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
 from search_spaces.errors import InvalidInput
 from search_spaces.readings import LEVEL_ACCURACY, LEVEL_DOUBT, LEVEL_LOSS, Readings
-from search_spaces.relaxations.chains import architecture_of, architectures_of, chain_of_depths, check_depths
+from search_spaces.relaxations.chains import (
+    architecture_of,
+    architectures_of,
+    chain_of_depths,
+    check_depths,
+    middle_depth,
+)
 from search_spaces.relaxations.level_heads import give_levels_heads, readers
 from search_spaces.relaxations.relaxation import Criterion, Probe
 from search_spaces.space import SearchSpace
@@ -68,7 +73,7 @@ class Elastic:
     their accuracy or loss."""
     in_doubt: Literal["shallowest", "middle"] = "shallowest"
     """Which of the depths within one standard error of the best: the shallowest, or that nearest to the geometric mean
-    of the smallest and the largest depth, the guess that can be wrong by the smallest factor."""
+    of the smallest and the largest depth."""
 
     recipe = "standard"
     inheritable = True
@@ -157,10 +162,8 @@ class ElasticNetwork(nn.Module):
         if self.options.rank_by == "one_standard_error":
             best, doubt = accuracy[ranked[0]], readings[LEVEL_DOUBT]
             candidates = [depth for depth in self.depths if best - accuracy[depth] <= doubt[depth]]
-            first = candidates[0]
-            if self.options.in_doubt == "middle":
-                middle = math.sqrt(max(self.depths[0], 1) * self.depths[-1])
-                first = min(candidates, key=lambda depth: abs(math.log(max(depth, 0.5) / middle)))
+            is_middle = self.options.in_doubt == "middle"
+            first = middle_depth(self.depths, among=candidates) if is_middle else candidates[0]
             ranked = [first, *(depth for depth in ranked if depth != first)]
         return architectures_of(self.space, ranked)
 

@@ -9,6 +9,7 @@ from controllers.trial import AS_LONG_AS_PAID, Kind
 from search_spaces import make_space
 from search_spaces.compose import enumerate_space
 from search_spaces.errors import InvalidInput, SearchExhausted
+from search_spaces.readings import LEVEL_LOSS
 from tests.controllers.trials import failed, scored
 
 SPACE = make_space({"family": "mlp", "width": 4, "depth": [1, 2, 4]}, input_shape=(2,), num_classes=2)
@@ -19,9 +20,15 @@ def boosting(**options):
     return make_controller("boosting", options, space=SPACE, seed=0)
 
 
-def tell(controller, number, *, train_loss=1.0, val_loss=1.0, score=0.5):
+LEARNED = (9.0, 0.6, 0.65, 9.0, 0.65)
+"""Losses of levels 0..4, of which 1, 2 and 4 have heads; a guess of two classes costs 0.693."""
+
+
+def tell(controller, number, *, train_loss=1.0, val_loss=1.0, score=0.5, level_loss=LEARNED):
     proposal = controller.ask(number)
-    trial = scored(number, proposal, score, derived=DERIVED if number == 0 and proposal.relaxation else ())
+    is_supernet = number == 0 and proposal.relaxation
+    of_levels = {"derived": DERIVED, "readings": {LEVEL_LOSS: level_loss}} if is_supernet else {}
+    trial = scored(number, proposal, score, **of_levels)
     metrics = {"val_accuracy": score, "train_loss": train_loss, "val_loss": val_loss}
     controller.tell(replace(trial, measurement=replace(trial.measurement, metrics=metrics)))
 
@@ -49,6 +56,15 @@ def test_the_supernet_then_its_prefix_which_is_trained_on_while_it_learns():
     tell(controller, 2)
     with pytest.raises(SearchExhausted, match="the budget's last part is spent"):
         controller.ask(3)
+
+
+@pytest.mark.parametrize(("loss", "depth", "parent"), [(0.66, 2, None), (0.65, 4, 0)])
+def test_a_supernet_that_only_guesses_has_no_say(loss, depth, parent):
+    """0.95 of ln 2 is 0.6585; 2 is the geometric mean of 1 and 4."""
+    controller = boosting()
+    tell(controller, 0, level_loss=(0.1, 0.69, loss, 0.1, 0.69))
+    first = controller.ask(1)
+    assert (first.architecture.depth, first.parent, first.budget_share) == (depth, parent, 0.4)
 
 
 def test_new_members_on_one_that_has_memorised():

@@ -14,6 +14,7 @@ from controllers.trial import Kind, Status
 from search_spaces import SearchSpace, make_space
 from search_spaces.compose import enumerate_space, validate
 from search_spaces.errors import SearchExhausted
+from search_spaces.readings import LEVEL_LOSS
 from search_spaces.relaxations import RELAXATIONS, make_relaxation
 from tests.controllers.toys import Landscape, arbitrary_score
 from tests.controllers.trials import failed, play, running, scored
@@ -103,7 +104,7 @@ def num_proposals(method, wanted):
 def outcome(number, proposal):
     """Mostly a score, every fourth time a failure, every fifth a pruned trial; a supernet always succeeds."""
     if proposal.kind is Kind.RELAXATION:
-        return scored(number, proposal, 0.5, derived=list(enumerate_space(CHAIN)))
+        return scored(number, proposal, 0.5, derived=list(enumerate_space(CHAIN)), readings={LEVEL_LOSS: (0.1,) * 6})
     if number % 4 == 3:
         return failed(number, proposal)
     status = Status.PRUNED if number % 5 == 4 else Status.COMPLETE

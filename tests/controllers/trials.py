@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from controllers import Controller
 from controllers.trial import SCORE, Kind, Measurement, Proposal, Status, Trial
 from search_spaces.architecture import Architecture
+from search_spaces.readings import Readings
 
 Outcome = Callable[[int, Proposal], Trial]
 
@@ -16,6 +17,7 @@ def scored(
     *,
     status: Status = Status.COMPLETE,
     derived: Sequence[Architecture] = (),
+    readings: Readings | None = None,
     num_parameters: int = 1,
     inference_flops: int = 1,
 ) -> Trial:
@@ -27,6 +29,7 @@ def scored(
         epochs=epochs,
         num_parameters=num_parameters,
         inference_flops=inference_flops,
+        readings=readings or {},
         derived=tuple(derived),
     )
     return Trial(number=number, proposal=proposed, epochs=epochs, seed=0, status=status, measurement=measurement)
