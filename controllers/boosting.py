@@ -1,12 +1,15 @@
 """Boosting: a network of learned depth; and if it has memorised its examples, shallow ones on top of it.
 
-An elastic supernet learns the depth of the first member, which goes on with the weights of that prefix. A supernet whose
-training was too short for any level to beat a guess knows nothing of depths; the first member then has the middle one,
-and fresh weights. What its training leaves to gain is then read off its two losses. If the training loss is near the validation loss, the network
-can still learn, and the rest of the budget trains it on. If it is far below, more training would only memorise, and the
-rest is spent on new members, one after the other. The last layer of a new member starts at zero, so that the sum of all
-goes on from where it is, and the members before it stay as they are. A member is priced as if all were trained, so that
-something is left over in the end: with it the run trains all members together, the corrective step of GrowNet.
+An elastic supernet learns the depth of the first member, which goes on with the weights of that prefix. A supernet
+whose training was too short for any level to beat a guess knows nothing of depths; the first member then has the middle
+one, and fresh weights.
+
+What training leaves to gain is then read off the two losses of the first member. If its training loss is near its
+validation loss, the network can still learn, and the rest of the budget trains it on. If it is far below, more training
+would only memorise, and the rest is spent on new members, one after the other. The last layer of a new member starts at
+zero, so that the sum of all goes on from where it is, and the members before it stay as they are. A member is priced as
+if all were trained, so that something is left over in the end: with it the run trains all members together, the
+corrective step of GrowNet.
 
 Networks as weak learners of gradient boosting are GrowNet (Badirli et al., 2020, arXiv 2002.07971); growth by members
 as well as by levels is AdaNet (Cortes et al., ICML 2017, arXiv 1607.01097).
