@@ -23,7 +23,7 @@ from nas.statistics.improvement import probability_of_improvement
 from search_spaces.families import make_space
 from search_spaces.tabular import Tabular
 
-SHARES = (0.001, 0.0025, 0.01, 0.1, 0.25)
+SHARES = (0.001, 0.0025, 0.01, 0.1, 0.25, 0.5, 1.0)
 GRIDS: Mapping[str, Any] = {
     "grid, ascending": "grid",
     "grid, coarse to fine": {"method": "grid", "order": "coarse_to_fine"},
