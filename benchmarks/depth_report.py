@@ -94,14 +94,14 @@ def compared(table: pd.DataFrame, label: str, grid: str) -> str:
     """Points over the grid, and how often a run of the method beats one of the grid."""
     if label not in table:
         return "-"
-    return f"{100 * (table[label] - table[grid]).mean():+.2f} / {won(table[label], table[grid]):.2f}"
+    return f"{100 * fmean(paired(table, label, grid)):+.2f} / {improvement(table, label, grid).value:.2f}"
 
 
 def mean_over(label: str, of_tasks: Sequence[tuple[pd.DataFrame, str]]) -> str:
     """Points over the grid of each task, in the mean over all tasks, where all have both."""
     if any(label not in table or grid not in table for table, grid in of_tasks):
         return "-"
-    return f"{100 * fmean((table[label] - table[grid]).mean() for table, grid in of_tasks):+.2f}"
+    return f"{100 * fmean(fmean(paired(table, label, grid)) for table, grid in of_tasks):+.2f}"
 
 
 def best(table: pd.DataFrame, kind: Iterable[str]) -> str:
@@ -111,12 +111,18 @@ def best(table: pd.DataFrame, kind: Iterable[str]) -> str:
 
 
 def scores(of_task: pd.DataFrame) -> pd.DataFrame:
-    """Delivered accuracy by seed and method, of methods that have all seeds."""
-    return of_task.pivot_table(index="seed", columns="label", values=DELIVERED, sort=False).dropna(axis=1)
+    """Delivered accuracy by seed and method; not all methods have all seeds."""
+    return of_task.pivot_table(index="seed", columns="label", values=DELIVERED, sort=False)
 
 
-def won(found: pd.Series, against: pd.Series) -> float:
-    return probability_of_improvement([found.tolist()], [against.tolist()]).value
+def paired(table: pd.DataFrame, label: str, against: str) -> list[float]:
+    """Differences on the seeds that both have."""
+    return (table[label] - table[against]).dropna().tolist()
+
+
+def improvement(table: pd.DataFrame, label: str, against: str) -> Estimate:
+    """How probable it is that a run of one is better than a run of the other, on all seeds that each has."""
+    return probability_of_improvement([table[label].dropna().tolist()], [table[against].dropna().tolist()])
 
 
 def claim(runs: pd.DataFrame) -> None:
@@ -133,21 +139,20 @@ def claim(runs: pd.DataFrame) -> None:
             continue
         means = table.mean()
         grid, ceiling = best(table, GRIDS), best(table, FIXED)
-        found, against = table[CLAIM].tolist(), table[grid].tolist()
-        differences = (table[CLAIM] - table[grid]).tolist()
+        differences = paired(table, CLAIM, grid)
         equivalence = paired_equivalence([differences], MARGIN)
         closed.append((means[CLAIM] - means[grid], means[ceiling] - means[grid]))
         row(
-            str(task),
+            f"{task} ({len(differences)} seeds)",
             f"{grid} {100 * means[grid]:.2f}",
             f"{ceiling} {100 * means[ceiling]:.2f}",
             f"{100 * means[GUESS]:.2f}",
             f"{100 * means[CLAIM]:.2f}",
             points(mean([differences], bounds=(-1.0, 1.0))),
-            interval(probability_of_improvement([found], [against])),
+            interval(improvement(table, CLAIM, grid)),
             f"{equivalence.no_worse:.3f}" if equivalence else "-",
-            interval(probability_of_improvement([table[ceiling].tolist()], [against])),
-            points(mean([(table[CLAIM] - table[GUESS]).tolist()], bounds=(-1.0, 1.0))),
+            interval(improvement(table, ceiling, grid)),
+            points(mean([paired(table, CLAIM, GUESS)], bounds=(-1.0, 1.0))),
         )
     gained, gaps = (sum(one[index] for one in closed) for index in (0, 1))
     if closed:
