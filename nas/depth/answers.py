@@ -9,6 +9,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import pandas as pd
 
@@ -77,7 +78,8 @@ def supernets(
 ) -> Iterator[Supernet]:
     """The supernets of a study that were trained to their end, in the order of their runs.
 
-    Of a run that trained several, it is the one that it chose to deliver, or else the last.
+    Of a run that trained several, it is the one that it chose to deliver, or else the last. A plain sum of members
+    weighs nothing, and is none of them.
 
     Args:
         runs: `RUN_COLUMNS` of one study.
@@ -86,6 +88,7 @@ def supernets(
         allowed: depths of the space.
     """
     trained = trials[(trials["kind"] == Kind.RELAXATION) & (trials["status"] == Status.COMPLETE)]
+    trained = trained[~trained["proposal"].map(_is_plain_sum).astype(bool)]
     is_chosen = trained["number"] == trained["run"].map(runs.set_index("run")["choice"])
     trained = trained.assign(is_chosen=is_chosen.fillna(value=False)).sort_values(["run", "is_chosen", "number"])
     trained = trained.drop_duplicates("run", keep="last")
@@ -94,6 +97,11 @@ def supernets(
         if key in relaxations:
             last = of_trial[of_trial["epoch"] == of_trial["epoch"].max()]
             yield _supernet(last, str(relaxations[key]["relaxation"]["name"]), allowed)
+
+
+def _is_plain_sum(proposal: Mapping[str, Any]) -> bool:
+    relaxation = proposal["relaxation"]
+    return bool(relaxation["name"] == "ensemble" and relaxation.get("mix") == "sum")
 
 
 def _supernet(levels: pd.DataFrame, relaxation: str, allowed: Collection[int]) -> Supernet:

@@ -45,6 +45,8 @@ class Super:
     relaxation: str
     epochs: Sequence[tuple[Sequence[float], Mapping[str, Sequence[float]]]]
     status: str = "complete"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the relaxation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +121,7 @@ def _history(run: int, number: int, order: int, run_seed: int, made: Net | Super
 
 def _started(number: int, run_seed: int, made: Net | Super) -> Trial:
     if isinstance(made, Super):
-        proposal = Proposal(kind=Kind.RELAXATION, relaxation={"name": made.relaxation}, recipe="joint")
+        proposal = Proposal(kind=Kind.RELAXATION, relaxation={"name": made.relaxation, **made.options}, recipe="joint")
         return Trial(number=number, proposal=proposal, epochs=len(made.epochs), seed=1000 * run_seed + number)
     proposal = replace(Proposal(architecture=architecture(made.depth)), **made.proposal)
     seed = 1000 * run_seed + number if made.seed is None else made.seed

@@ -119,6 +119,15 @@ def test_a_run_that_delivers_a_supernet_answers_by_that_one(answered):
     assert [(supernet.number, dict(supernet.depths)) for supernet in one.supernets] == [(1, {D1: 2})]
 
 
+def test_a_plain_sum_of_members_has_no_answer(answered):
+    """Boosting's supernet does, although the run delivers a sum that came after it."""
+    weights, of_levels = FUSED_0
+    elastic = Super(relaxation="elastic", epochs=[(weights, of_levels)])
+    members = Super(relaxation="ensemble", epochs=[((0.0, 2.0, 0.0, 1.0, 0.0), {})], options={"mix": "sum"})
+    one = answered([Run(label="boosting", seed=0, trials=[elastic, members], choice=1)])
+    assert [(supernet.number, dict(supernet.depths)) for supernet in one.supernets] == [(0, {D2: 3, D4: 2})]
+
+
 def test_weights_that_are_given_are_no_answer(answered):
     """Elastic depth trains every level as often as it is told to; what its levels are worth is read from them."""
     weights, of_levels = FUSED_0
