@@ -29,10 +29,6 @@ class DepthTask:
     batch_size: int = 64
     learning_rate: float = 0.01
 
-    def at_depth(self, depth: int) -> dict[str, int]:
-        """The architecture of this depth, as a study file names it."""
-        return {"stage1.depth" if "stages" in self.space else "depth": depth}
-
     @property
     def training(self) -> dict[str, Any]:
         """Section `training` of its studies."""
@@ -49,11 +45,6 @@ def residual(width: int) -> dict[str, Any]:
 
 def convolutional(width: int, op: str) -> dict[str, Any]:
     return {"family": "resnet", "depth": list(DEPTHS), "width": width, "ops": [op]}
-
-
-def strided(width: int, op: str) -> dict[str, Any]:
-    """The first block halves the image."""
-    return {"family": "resnet", "stages": [{"depth": list(DEPTHS), "width": width, "stride": 2}], "ops": [op]}
 
 
 def table(name: str, train: int, validation: int, test: int) -> dict[str, Any]:
@@ -91,9 +82,9 @@ REPORTED = {
     "digits": DepthTask(
         task={"name": "digits", "train_size": 300, "validation_size": 400}, space=convolutional(8, "basic"), epochs=60
     ),
-    "MNIST": DepthTask(task=images("mnist63k.npz", 1000, test_size=4000), space=strided(8, "plain"), epochs=20),
+    "MNIST": DepthTask(task=images("mnist63k.npz", 1000, test_size=4000), space=dense(32), epochs=40),
     "Fashion-MNIST": DepthTask(
-        task=images("fashion_mnist_train_a.npz", 1000, **FASHION), space=strided(8, "basic"), epochs=20
+        task=images("fashion_mnist_train_a.npz", 1000, **FASHION), space=residual(32), epochs=40
     ),
     "letter": DepthTask(task=table("letter", 2000, 1000, 6000), space=residual(32), epochs=30),
     "pendigits": DepthTask(task=table("pendigits", 1000, 1000, 4000), space=dense(32), epochs=40),

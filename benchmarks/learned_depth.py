@@ -39,7 +39,9 @@ GRIDS: dict[str, dict[str, Any]] = {
     "grid-shuffled": {"method": "grid", "order": "shuffled"},
     "grid-halving": {"method": "successive_halving", "num_candidates": len(DEPTHS)},
 }
-FIXED: dict[str, dict[str, Any]] = {f"fixed-{depth}": {"method": "fixed", "depth": depth} for depth in DEPTHS}
+FIXED: dict[str, dict[str, Any]] = {
+    f"fixed-{depth}": {"method": "fixed", "architecture": {"depth": depth}} for depth in DEPTHS
+}
 ON_FROM_THE_SUPERNET = {"search_share": 0.1, "derived_start": "supernet", "derive_top": 1}
 """A tenth of the budget for learning the depth; then the chosen prefix goes on with its weights, first for as long as
 an ordinary trial, then with all that is left."""
@@ -146,7 +148,6 @@ def run_task(store: Store, name: str, share: float, labels: Sequence[str], num_s
 def study_file(name: str, share: float, methods: Mapping[str, Mapping[str, Any]], num_seeds: int) -> dict[str, Any]:
     """One study: these methods on one task. Its name depends on all that it does."""
     task: DepthTask = {**REPORTED, **TUNING}[name]
-    methods = {label: in_full(method, task) for label, method in methods.items()}
     spec = {
         "task": dict(task.task),
         "space": dict(task.space),
@@ -159,13 +160,6 @@ def study_file(name: str, share: float, methods: Mapping[str, Mapping[str, Any]]
     }
     digest = hashlib.sha256(repr(spec).encode()).hexdigest()[:8]
     return {"name": f"{name.replace(' ', '-')}-{share:g}-{digest}", **spec}
-
-
-def in_full(method: Mapping[str, Any], task: DepthTask) -> dict[str, Any]:
-    """A method as a study file has it: `fixed` names the decision of its task."""
-    if method["method"] != "fixed":
-        return dict(method)
-    return {"method": "fixed", "architecture": task.at_depth(method["depth"])}
 
 
 def convergence(store: Store, names: Sequence[str], num_seeds: int) -> None:
