@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
+from search_spaces.relaxations.relaxation import Probe
 
 
 def give_levels_heads(chain: Chain, space: ChainSpace, levels: Iterable[int]) -> nn.ModuleDict:
@@ -23,3 +24,15 @@ def give_levels_heads(chain: Chain, space: ChainSpace, levels: Iterable[int]) ->
 def readers(depths: Sequence[int], num_levels: int) -> list[int]:
     """For every level from 0, the depth whose head reads it: its own, or the next one that has a head."""
     return [min(depth for depth in depths if depth >= level) for level in range(num_levels)]
+
+
+def probe_prefixes(states: Sequence[Tensor], depths: Sequence[int], read: Callable[[int, Tensor], Tensor]) -> Probe:
+    """Every level by its own head; a level without one is read by the head of the next depth that has one.
+
+    Args:
+        states: the hidden state of every level from 0 to the last of `depths`.
+        depths: the levels with a head, ascending.
+        read: from such a level and a hidden state to logits `y_BK`.
+    """
+    levels = [read(depth, h_B) for depth, h_B in zip(readers(depths, len(states)), states, strict=True)]
+    return Probe(logits=levels[-1], levels=levels)
