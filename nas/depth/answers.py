@@ -24,8 +24,8 @@ LEVEL_COLUMNS = (
 POSTERIORS = frozenset({"depth_posterior", "halting"})
 """Relaxations whose weights are a probability distribution over depths by what they mean, not only by their form: no
 output is a fusion of levels with these weights."""
-UNLEARNED = frozenset({"elastic"})
-"""Relaxations whose weights are how often each level is trained, which is given: the greatest says nothing."""
+UNLEARNED = frozenset({"elastic", "multi_exit"})
+"""Relaxations whose weights are how much each level is trained, which is given: the greatest says nothing."""
 RUN_COLUMNS = ("run", "label", "seed", "choice")
 """Of the table `runs`."""
 

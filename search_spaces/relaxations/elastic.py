@@ -42,7 +42,7 @@ from search_spaces.relaxations.chains import (
     middle_depth,
 )
 from search_spaces.relaxations.distillation import distillation
-from search_spaces.relaxations.level_heads import give_levels_heads, probe_prefixes
+from search_spaces.relaxations.level_heads import give_levels_heads, read_levels
 from search_spaces.relaxations.relaxation import Criterion, Probe
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
@@ -124,7 +124,8 @@ class ElasticNetwork(nn.Module):
 
     def probe(self, x_B: Tensor) -> Probe:
         """Every level by its own head; a level without one is read by the head of the next depth that has one."""
-        return probe_prefixes(self.chain.hidden_states(x_B), self.depths, self._logits)
+        levels = read_levels(self.chain.hidden_states(x_B), self.depths, self._logits)
+        return Probe(logits=levels[-1], levels=levels)
 
     def draw(self) -> int:
         """Draw the blocks that the next step keeps; returns how many, since all blocks are alike."""

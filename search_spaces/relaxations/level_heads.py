@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
-from search_spaces.relaxations.relaxation import Probe
 
 
 def give_levels_heads(chain: Chain, space: ChainSpace, levels: Iterable[int]) -> nn.ModuleDict:
@@ -21,18 +20,13 @@ def give_levels_heads(chain: Chain, space: ChainSpace, levels: Iterable[int]) ->
     return nn.ModuleDict({str(level): space.make_head(width) for level in levels})
 
 
-def readers(depths: Sequence[int], num_levels: int) -> list[int]:
-    """For every level from 0, the depth whose head reads it: its own, or the next one that has a head."""
-    return [min(depth for depth in depths if depth >= level) for level in range(num_levels)]
-
-
-def probe_prefixes(states: Sequence[Tensor], depths: Sequence[int], read: Callable[[int, Tensor], Tensor]) -> Probe:
-    """Every level by its own head; a level without one is read by the head of the next depth that has one.
+def read_levels(states: Sequence[Tensor], depths: Sequence[int], read: Callable[[int, Tensor], Tensor]) -> list[Tensor]:
+    """Logits `y_BK` of every level by its own head; a level without one is read by the next depth's that has one.
 
     Args:
         states: the hidden state of every level from 0 to the last of `depths`.
-        depths: the levels with a head, ascending.
-        read: from such a level and a hidden state to logits `y_BK`.
+        depths: the levels with a head.
+        read: from such a level and a hidden state to logits.
     """
-    levels = [read(depth, h_B) for depth, h_B in zip(readers(depths, len(states)), states, strict=True)]
-    return Probe(logits=levels[-1], levels=levels)
+    of_levels = ((min(depth for depth in depths if depth >= level), h_B) for level, h_B in enumerate(states))
+    return [read(depth, h_B) for depth, h_B in of_levels]

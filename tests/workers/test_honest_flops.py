@@ -62,6 +62,8 @@ TRIALS = {
     "elastic language model": (TRANSFORMER, supernet(name="elastic", distillation=0.5)),
     "sandwich": (RESNET, supernet(name="elastic", sampling="sandwich", num_random=1, distillation=0.5)),
     "blocks left out": (RESNET, supernet(name="elastic", drop_rate=0.5)),
+    "multi-exit": (RESNET, supernet(name="multi_exit", exits=[1, 3])),
+    "multi-exit, language model": (TRANSFORMER, supernet(name="multi_exit", teachers="later")),
     "tied": (TIED, network(TIED, depth=3)),
 }
 
