@@ -8,30 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from search_spaces.chain import Chain
 from search_spaces.dynamic.exit_rules import answers
+from search_spaces.dynamic.exits import Exits
 from search_spaces.flops import inference_flops, level_flops
-
-
-class Exits(Protocol):
-    """A chain whose own head passes on what it is given, with a head at some levels, as multi-exit networks have."""
-
-    @property
-    def chain(self) -> Chain:
-        """Its last level has an exit."""
-
-    @property
-    def depths(self) -> tuple[int, ...]:
-        """Of the exits, ascending."""
-
-    @property
-    def heads(self) -> nn.ModuleDict:
-        """Of the exits, by their depths."""
 
 
 @dataclass(frozen=True, kw_only=True)
