@@ -72,6 +72,7 @@ def macro(runs: int) -> None:
         "random": "random",
         "evolution": {"method": "evolution", "population": 6, "tournament": 3},
         "predictor": "predictor",
+        "predictor, by main effects": {"method": "predictor", "recommend_by": "main_effects"},
         "evolution, seeded": {"method": "evolution", "population": 6, "tournament": 3, "start_from": slice_},
         "predictor, seeded": {"method": "predictor", "start_from": slice_},
     }

@@ -13,6 +13,7 @@ Shapes: N trials told, M candidates.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from pydantic.dataclasses import dataclass
 from scipy.special import ndtri
 
 from controllers.gaussian_process import GaussianProcess, Points
+from controllers.main_effects import main_effects
 from controllers.trial import Proposal, Status, Trial
 from search_spaces.architecture import Architecture
 from search_spaces.codes import Coder
@@ -63,6 +65,8 @@ class Predictor:
     """Random trials at first."""
     size_slope: float = 0.25
     """How much better a network is expected to be that is one deviation larger, before there are any results."""
+    recommend_by: Literal["score_and_mean", "main_effects"] = "score_and_mean"
+    """What the delivered network is best by; `main_effects`, where decisions hardly interact and scores scatter."""
 
     def __post_init__(self) -> None:
         self._coder = Coder(self.space)
@@ -105,15 +109,19 @@ class Predictor:
 
         The best of many scores was lucky, the more so the more there are. The model's mean is free of luck, but it also
         smooths away what is special about a network. One training of each network cannot tell these two apart, so
-        each counts as one half of the difference.
+        each counts as one half of the difference. Where decisions hardly interact, main effects tell them apart
+        better: each is learned from all trials, and what they leave unexplained counts as luck.
         """
         if len(self._told) < self.num_random or not any(number is not None for number in self._numbers):
             return None
         kept, z_N = self._data()
         points = self._points([self._told[i] for i in kept])
         expected_N = self._expected(points)
-        mean_N, _ = self._model.predict(points, z_N - expected_N, None, points)
-        worth_N = TRUST * z_N + (1 - TRUST) * (mean_N + expected_N)
+        if self.recommend_by == "main_effects":
+            worth_N = expected_N + main_effects(points, z_N - expected_N)
+        else:
+            mean_N, _ = self._model.predict(points, z_N - expected_N, None, points)
+            worth_N = TRUST * z_N + (1 - TRUST) * (mean_N + expected_N)
         ranked = [self._numbers[kept[i]] for i in np.argsort(-worth_N, kind="stable")]
         return next((number for number in ranked if number is not None), None)
 

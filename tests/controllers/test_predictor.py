@@ -164,8 +164,8 @@ def test_failures_count_as_the_worst():
     assert late.count(3) < len(late) / 4 / 2
 
 
-def told_about(space, networks, scores):
-    predictor = Predictor(space=space, seed=0)
+def told_about(space, networks, scores, **options):
+    predictor = Predictor(space=space, seed=0, **options)
     for number, (network, score) in enumerate(zip(networks, scores, strict=True)):
         predictor.tell(scored(number, network, score))
     return predictor
@@ -186,6 +186,18 @@ def test_what_is_recommended_counts_the_score_and_the_models_mean_alike():
     mean_N = expected_N + kernel @ np.linalg.solve(kernel + model._noise() * np.eye(24), z_N - expected_N)
     assert predictor.recommend() == np.argmax(0.5 * z_N + 0.5 * mean_N)
     assert predictor.recommend() != np.argmax(mean_N)
+
+
+@pytest.mark.parametrize("seed", [0, 2, 4])
+def test_by_main_effects_the_best_answers_are_recommended_and_not_the_luckiest_network(seed):
+    """Decisions add up, and more than a quarter of the variance of scores is luck: the best of 48 is found."""
+    space = Product({"a": range(4), "b": range(4), "c": range(4)})
+    rng = np.random.default_rng(seed)
+    networks = [list(enumerate_space(space))[i] for i in rng.permutation(64)[:48]]
+    values = np.array([np.dot([0.05, -0.04, 0.03], list(one.decisions.values())) for one in networks])
+    scores = values + 0.05 * rng.normal(size=48)
+    assert told_about(space, networks, scores, recommend_by="main_effects").recommend() == np.argmax(values)
+    assert told_about(space, networks, scores).recommend() == np.argmax(scores) != np.argmax(values)
 
 
 def test_a_lucky_network_among_bad_ones_is_not_recommended():
