@@ -1,0 +1,1 @@
+"""Networks that compute less for some inputs than for others."""
