@@ -40,7 +40,7 @@ def skippable(chain: Chain, input_shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def given(policy_BN: Tensor) -> Decide:
     """A policy that is known before the first block."""
-    return lambda place, h_B: policy_BN[:, place]
+    return lambda place, _: policy_BN[:, place]
 
 
 def walk(
@@ -66,13 +66,15 @@ def walk(
             h_B = step(block, h_B, gates[-1])
         else:
             h_B = block(h_B)
-    return chain.head(h_B), gates
+    y_BK: Tensor = chain.head(h_B)
+    return y_BK, gates
 
 
 def masked(block: nn.Module, h_B: Tensor, g_B: Tensor) -> Tensor:
     """`g F(h) + (1 - g) h`, whatever g: the reference."""
     g = g_B.reshape(-1, *[1] * (h_B.dim() - 1))
-    return g * block(h_B) + (1 - g) * h_B
+    next_B: Tensor = g * block(h_B) + (1 - g) * h_B
+    return next_B
 
 
 def compacted(block: nn.Module, h_B: Tensor, g_B: Tensor) -> Tensor:
