@@ -95,6 +95,8 @@ RELAXED = {
         "flop_penalty": 0.1,
         "level": "validation",
     },
+    "skipnet": {"name": "skipnet"},
+    "skipnet, from scratch": {"name": "skipnet", "supervised_share": 0},
 }
 
 
@@ -106,7 +108,7 @@ PAIRS = [
     (method, family)
     for method, options in RELAXED.items()
     for family in CHAINS
-    if (options["name"], family) != ("halting", "transformer_text")  # which it refuses
+    if options["name"] not in ("halting", "skipnet") or family != "transformer_text"  # which they refuse
 ]
 
 
@@ -118,6 +120,14 @@ def test_the_price_of_a_supernet_is_what_is_counted(family, method):
     proposal = supernet(RELAXED[method])
     prices = pricer(make_example(example), example["input_shape"])
     price = prices.epoch_cost(proposal, TRAINING) + prices.conclusion_cost(proposal)
+    assert price.flops == counted(example, proposal)
+
+
+@pytest.mark.parametrize("gate", ["ff1", "ff2"])
+def test_the_price_of_convolutional_gates_is_what_is_counted(gate):
+    example = CHAINS["resnet"]
+    proposal = supernet({"name": "skipnet", "gate": gate})
+    price = pricer(make_example(example), example["input_shape"]).epoch_cost(proposal, TRAINING)
     assert price.flops == counted(example, proposal)
 
 
