@@ -58,7 +58,8 @@ class SkipNet:
     gate: Literal["recurrent", "ff1", "ff2"] = "recurrent"
     """One LSTM for all blocks; or, for images, convolutions in front of each: FFGate-I, or the smaller FFGate-II."""
     supervised_share: float = Field(default=0.865, ge=0, le=1)
-    """Share of the epochs in the first stage, whose paper has 64k of 74k steps; 0: policy gradient alone; 1: none."""
+    """Share of the epochs in the first stage, in the paper 64k of 74k steps, so that a trial needs eight epochs to have
+    a second; 0: policy gradient alone; 1: none."""
     supervised_gate: Literal["straight_through", "soft", "gumbel"] = "straight_through"
     """Gates of the first stage. Gumbel: drawn, with a gradient through the noise, and paid for skipping already."""
     alpha: float = Field(default=0.1, ge=0)
