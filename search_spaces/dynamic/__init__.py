@@ -1,1 +1,1 @@
-"""Networks that compute less for some inputs than for others."""
+"""Networks that compute less for some inputs than for others: by leaving at an exit, or by skipping blocks."""

@@ -38,7 +38,7 @@ from search_spaces.errors import InvalidInput
 from search_spaces.readings import Readings
 from search_spaces.relaxations.chains import architectures_of, chain_of_depths, deepest
 from search_spaces.relaxations.evidence import Prior, log_prior
-from search_spaces.relaxations.level_heads import give_levels_heads, readers
+from search_spaces.relaxations.level_heads import give_levels_heads, read_levels
 from search_spaces.relaxations.posteriors import Categorical, Exact, TruncatedPoisson
 from search_spaces.relaxations.relaxation import Criterion, Probe
 from search_spaces.space import SearchSpace
@@ -151,8 +151,7 @@ class DepthPosteriorNetwork(nn.Module):
     def probe(self, x_B: Tensor) -> Probe:
         """The levels down to the deepest in use; one that is no depth is read by the head of the next that is."""
         states = self._states(x_B)
-        of_levels = zip(readers(self.depths, len(states)), states, strict=True)
-        levels = [self._logits(reader, h_B) for reader, h_B in of_levels]
+        levels = read_levels(states, self.depths, self._logits)
         used = self._used()
         joint_MBK, log_q_M = self._joint([levels[depth] for depth in used]), self.posterior.log_probs()
         mixture_BK = joint_MBK.logsumexp(dim=0)

@@ -28,7 +28,6 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from search_spaces.architecture import Architecture
 from search_spaces.chain import Chain
@@ -42,7 +41,8 @@ from search_spaces.relaxations.chains import (
     check_depths,
     middle_depth,
 )
-from search_spaces.relaxations.level_heads import give_levels_heads, readers
+from search_spaces.relaxations.distillation import distillation
+from search_spaces.relaxations.level_heads import give_levels_heads, read_levels
 from search_spaces.relaxations.relaxation import Criterion, Probe
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
@@ -124,9 +124,7 @@ class ElasticNetwork(nn.Module):
 
     def probe(self, x_B: Tensor) -> Probe:
         """Every level by its own head; a level without one is read by the head of the next depth that has one."""
-        states = self.chain.hidden_states(x_B)
-        of_levels = zip(readers(self.depths, len(states)), states, strict=True)
-        levels = [self._logits(reader, state) for reader, state in of_levels]
+        levels = read_levels(self.chain.hidden_states(x_B), self.depths, self._logits)
         return Probe(logits=levels[-1], levels=levels)
 
     def draw(self) -> int:
@@ -194,13 +192,3 @@ class ElasticNetwork(nn.Module):
         head = self.heads[str(depth)] if self.options.heads == "own" else self.chain.head
         y_BK: Tensor = head(h_B)
         return y_BK
-
-
-def distillation(student_BK: Tensor, teacher_BK: Tensor, temperature: float) -> Tensor:
-    """`T^2 KL(teacher || student)` of answers softened by T, the mean over all labels (Hinton et al., 2015)."""
-    return temperature**2 * F.kl_div(
-        (student_BK / temperature).flatten(0, -2).log_softmax(dim=-1),
-        (teacher_BK / temperature).flatten(0, -2).log_softmax(dim=-1),
-        reduction="batchmean",
-        log_target=True,
-    )

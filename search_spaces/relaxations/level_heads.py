@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
@@ -20,6 +20,13 @@ def give_levels_heads(chain: Chain, space: ChainSpace, levels: Iterable[int]) ->
     return nn.ModuleDict({str(level): space.make_head(width) for level in levels})
 
 
-def readers(depths: Sequence[int], num_levels: int) -> list[int]:
-    """For every level from 0, the depth whose head reads it: its own, or the next one that has a head."""
-    return [min(depth for depth in depths if depth >= level) for level in range(num_levels)]
+def read_levels(states: Sequence[Tensor], depths: Sequence[int], read: Callable[[int, Tensor], Tensor]) -> list[Tensor]:
+    """Logits `y_BK` of every level by its own head; a level without one is read by the next depth's that has one.
+
+    Args:
+        states: the hidden state of every level from 0 to the last of `depths`.
+        depths: the levels with a head.
+        read: from such a level and a hidden state to logits.
+    """
+    of_levels = ((min(depth for depth in depths if depth >= level), h_B) for level, h_B in enumerate(states))
+    return [read(depth, h_B) for depth, h_B in of_levels]

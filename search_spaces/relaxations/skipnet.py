@@ -10,7 +10,7 @@ With `supervised_share` 0 the policy gradient starts from scratch, with 1 there 
 only validation makes them hard. The paper runs all three as controls.
 
 Training and validation compute every block and multiply, as the authors' code does, and are charged for it: all steps
-of both stages cost the same. `search_spaces.dynamic.conditional` runs the network without what it skips.
+of both stages cost the same. `search_spaces.dynamic.skipping` runs the network without what it skips.
 
 Differences: the paper's first block has no gate; the learning rate follows the study's schedule through both stages,
 where the paper's second has 1e-4, a thousandth of the first's; weight decay is for weights alone.
@@ -30,9 +30,9 @@ from torch import Tensor, nn
 from search_spaces.architecture import Architecture
 from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
-from search_spaces.dynamic.conditional import Step, masked, skippable, walk
 from search_spaces.dynamic.gates import FeedForwardGates, Gates, RecurrentGates, ff_gate_1, ff_gate_2
 from search_spaces.dynamic.hard_gates import gumbel, hard, hybrid_loss, log_probability, savings, straight_through
+from search_spaces.dynamic.skipping import Step, masked, skippable, walk
 from search_spaces.errors import InvalidInput
 from search_spaces.flops import level_shapes
 from search_spaces.readings import Readings

@@ -8,7 +8,7 @@ from search_spaces import make_space
 from search_spaces.errors import InvalidInput
 from search_spaces.readings import LEVEL_ACCURACY, LEVEL_DOUBT, LEVEL_LOSS
 from search_spaces.relaxations import make_relaxation
-from search_spaces.relaxations.elastic import distillation
+from search_spaces.relaxations.distillation import distillation
 from search_spaces.relaxations.relaxation import Drawing, HasObjective, Probed, Supernet
 from tests.search_spaces.scaling import scaling
 

@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from search_spaces import make_space
-from search_spaces.dynamic.conditional import compacted, executed_flops
 from search_spaces.dynamic.hard_gates import gumbel, hard, hybrid_loss, log_probability, straight_through
+from search_spaces.dynamic.skipping import compacted, executed_flops
 from search_spaces.errors import InvalidInput
 from search_spaces.flops import count_flops, level_flops
 from search_spaces.inheritance import Inheritance, inherit

@@ -95,6 +95,7 @@ RELAXED = {
         "flop_penalty": 0.1,
         "level": "validation",
     },
+    "multi-exit": {"name": "multi_exit", "teachers": "later"},
     "skipnet": {"name": "skipnet"},
     "skipnet, from scratch": {"name": "skipnet", "supervised_share": 0},
 }

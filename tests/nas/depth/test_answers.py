@@ -128,10 +128,11 @@ def test_a_plain_sum_of_members_has_no_answer(answered):
     assert [(supernet.number, dict(supernet.depths)) for supernet in one.supernets] == [(0, {D2: 3, D4: 2})]
 
 
-def test_weights_that_are_given_are_no_answer(answered):
-    """Elastic depth trains every level as often as it is told to; what its levels are worth is read from them."""
+@pytest.mark.parametrize("method", ["elastic", "multi_exit"])
+def test_weights_that_are_given_are_no_answer(answered, method):
+    """These train every level as much as they are told to; what their levels are worth is read from them."""
     weights, of_levels = FUSED_0
-    one = answered([Run(label="elastic", seed=0, trials=[Super(relaxation="elastic", epochs=[(weights, of_levels)])])])
+    one = answered([Run(label=method, seed=0, trials=[Super(relaxation=method, epochs=[(weights, of_levels)])])])
     assert dict(one.supernets[0].depths) == {D2: 3, D4: 2}
     assert one.maps[0].meaning == "share"
 

@@ -8,8 +8,8 @@ from torch.nn import functional as F
 from search_spaces import make_space
 from search_spaces.chain_space import Block
 from search_spaces.compose import answer
-from search_spaces.dynamic.conditional import compacted, masked, walk
 from search_spaces.dynamic.gates import FeedForwardGates, RecurrentGates, ff_gate_1, ff_gate_2, pooled
+from search_spaces.dynamic.skipping import compacted, masked, walk
 from search_spaces.flops import inference_flops
 from search_spaces.resnet import Resnet
 

@@ -7,7 +7,7 @@ from torch import nn
 from search_spaces import make_space
 from search_spaces.chain import Chain
 from search_spaces.compose import answer
-from search_spaces.dynamic.conditional import compacted, executed_flops, given, masked, skippable, walk
+from search_spaces.dynamic.skipping import compacted, executed_flops, given, masked, skippable, walk
 from search_spaces.flops import count_flops, level_flops
 
 BATCH = 7
