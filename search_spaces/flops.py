@@ -39,12 +39,22 @@ def inference_flops(network: nn.Module, input_shape: tuple[int, ...]) -> int:
 
 def level_flops(chain: Chain, input_shape: tuple[int, ...]) -> tuple[int, ...]:
     """`inference_flops`, part by part: stem, block 1..L, head."""
+    return tuple(flops for _, flops in _part_by_part(chain, input_shape))
+
+
+def level_shapes(chain: Chain, input_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """Shapes of the hidden states of one input, level 0..L, without the batch dimension. Nothing is computed."""
+    return tuple(tuple(h_B.shape[1:]) for h_B, _ in _part_by_part(chain, input_shape)[:-1])
+
+
+def _part_by_part(chain: Chain, input_shape: tuple[int, ...]) -> list[tuple[Tensor, int]]:
+    """What stem, blocks and head give for one input, and their FLOPs."""
     h_B = _one_input(input_shape)
-    flops = []
+    parts = []
     for part in _on_meta(chain).parts():
         h_B, part_flops = _forward(part, h_B)
-        flops.append(part_flops)
-    return tuple(flops)
+        parts.append((h_B, part_flops))
+    return parts
 
 
 def _one_input(input_shape: tuple[int, ...]) -> Tensor:

@@ -24,8 +24,9 @@ LEVEL_COLUMNS = (
 POSTERIORS = frozenset({"depth_posterior", "halting"})
 """Relaxations whose weights are a probability distribution over depths by what they mean, not only by their form: no
 output is a fusion of levels with these weights."""
-UNLEARNED = frozenset({"elastic", "multi_exit"})
-"""Relaxations whose weights are how much each level is trained, which is given: the greatest says nothing."""
+SHARES = frozenset({"elastic", "multi_exit", "skipnet"})
+"""Relaxations whose weights are how much each level is trained, which is given, or how often it is executed, which is
+no merit of a depth: the greatest says nothing."""
 RUN_COLUMNS = ("run", "label", "seed", "choice")
 """Of the table `runs`."""
 
@@ -139,7 +140,7 @@ def _merits(levels: pd.DataFrame, relaxation: str) -> dict[Answer, Merits]:
     fused = {Answer.WEIGHT: levels["weight"].abs(), Answer.SCALED: levels[SCALED_WEIGHT]}
     posterior = {Answer.POSTERIOR: levels["weight"]}
     columns = {
-        **({} if relaxation in UNLEARNED else posterior if relaxation in POSTERIORS else fused),
+        **({} if relaxation in SHARES else posterior if relaxation in POSTERIORS else fused),
         Answer.LEVEL: levels[LEVEL_ACCURACY],
         Answer.REMOVAL: -levels[REMOVAL_ACCURACY],
     }

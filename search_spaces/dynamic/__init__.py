@@ -1,1 +1,1 @@
-"""Networks whose inputs leave at different depths: who leaves where, at what cost, and how sure to be of it."""
+"""Networks that compute less for some inputs than for others: by leaving at an exit, or by skipping blocks."""

@@ -16,6 +16,7 @@ from search_spaces.relaxations.layer_fusion import LayerFusion
 from search_spaces.relaxations.layer_select import LayerSelect
 from search_spaces.relaxations.multi_exit import MultiExit
 from search_spaces.relaxations.relaxation import Relaxation, Supernet
+from search_spaces.relaxations.skipnet import SkipNet
 from search_spaces.values import load
 
 __all__ = ["RELAXATIONS", "Relaxation", "Supernet", "make_relaxation"]
@@ -29,6 +30,7 @@ RELAXATIONS: dict[str, type[Relaxation]] = {
     "layer_fusion": LayerFusion,
     "layer_select": LayerSelect,
     "multi_exit": MultiExit,
+    "skipnet": SkipNet,
 }
 """Relaxations by the name that a study file uses. Adding one is one file and one line here."""
 

@@ -125,6 +125,11 @@ def architectures_of(space: ChainSpace, depths: Iterable[int]) -> tuple[Architec
     return tuple(architecture_of(space, depth) for depth in depths)
 
 
+def architectures_near(space: ChainSpace, mean_depth: float) -> tuple[Architecture, ...]:
+    """The chains with a block, those whose depth is nearest to a mean over inputs first (ties: shallow)."""
+    return architectures_of(space, sorted(depths_from_one(space), key=lambda depth: (abs(depth - mean_depth), depth)))
+
+
 def weighted_sum(weights: Tensor, terms: Iterable[Tensor]) -> Tensor:
     """`sum_i weights[i] * terms[i]`, term by term: a stack of them would double the memory."""
     total: Tensor = reduce(torch.add, (weight * term for weight, term in zip(weights, terms, strict=True)))

@@ -29,7 +29,7 @@ from search_spaces.chain_space import ChainSpace
 from search_spaces.errors import InvalidInput
 from search_spaces.readings import Readings
 from search_spaces.relaxations.act import Act, act
-from search_spaces.relaxations.chains import architectures_of, chain_from_one, deepest, depths_from_one, weighted_sum
+from search_spaces.relaxations.chains import architectures_near, chain_from_one, deepest, weighted_sum
 from search_spaces.relaxations.level_probe import mean_squares
 from search_spaces.relaxations.ponder import divergence, log_geometric, log_mixture, log_stops
 from search_spaces.relaxations.relaxation import Criterion, Probe
@@ -118,9 +118,7 @@ class HaltingNetwork(nn.Module):
 
     def derive(self, readings: Readings) -> tuple[Architecture, ...]:
         """The allowed depths, nearest to the mean depth first (ties: shallow)."""
-        mean = self.mean_depth()
-        ranked = sorted(depths_from_one(self.space), key=lambda depth: (abs(depth - mean), depth))
-        return architectures_of(self.space, ranked)
+        return architectures_near(self.space, self.mean_depth())
 
 
 class PonderNetwork(HaltingNetwork):

@@ -122,6 +122,7 @@ BROKEN = [
     ("methods=[{method: darts, xi: 1}]", "methods.0.xi:", "deliver, search_share, derive_top"),
     ("space.width=[4, 8]; methods=[layer_select]", "methods.0:", "space.width must be a single width"),
     ("methods=[{method: layer_select, curvature: 0}]", "methods.0.curvature:", "must be greater than 0"),
+    ("methods=[{method: skipnet, gate: ff2}]", "methods.0.gate:", "needs hidden states that are images"),
     ("seeds=0", "seeds:", "how many, from 1"),
     ("seeds=1000000000", "seeds:", "how many, from 1 to 10000"),
     ("seeds=[1, 1]", "seeds:", "distinct whole numbers"),

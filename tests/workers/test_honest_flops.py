@@ -16,7 +16,7 @@ from controllers.supernets import supernet_proposal
 from controllers.trial import Proposal
 from search_spaces import make_space
 from search_spaces.compose import answer
-from search_spaces.relaxations.relaxation import Concluding, Drawing, Probed
+from search_spaces.relaxations.relaxation import Annealed, Concluding, Drawing, Probed
 from tests.workers.blobs import TRAINING, blobs, job, train
 from workers.batches import Batches
 from workers.build import build_network
@@ -64,6 +64,9 @@ TRIALS = {
     "blocks left out": (RESNET, supernet(name="elastic", drop_rate=0.5)),
     "multi-exit": (RESNET, supernet(name="multi_exit", exits=[1, 3])),
     "multi-exit, language model": (TRANSFORMER, supernet(name="multi_exit", teachers="later")),
+    "skipped blocks, both stages": (RESNET, supernet(name="skipnet", supervised_share=0.5)),
+    "skipped blocks, convolutional gates": (RESNET, supernet(name="skipnet", supervised_share=0.5, gate="ff1")),
+    "skipped blocks, from scratch": (TIED, supernet(name="skipnet", supervised_share=0)),
     "tied": (TIED, network(TIED, depth=3)),
 }
 
@@ -92,6 +95,8 @@ def recount(one):
 
     for epoch in range(one.epochs):
         torch.manual_seed(derive_seed(one.seed, "train", epoch))
+        if isinstance(built, Annealed):
+            built.anneal(epoch / one.epochs)
         built.train()
         for number, (training, validation) in enumerate(batches.epoch(epoch)):
             for phase in recipe.phases(epoch):

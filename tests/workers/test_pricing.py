@@ -96,6 +96,8 @@ RELAXED = {
         "level": "validation",
     },
     "multi-exit": {"name": "multi_exit", "teachers": "later"},
+    "skipnet": {"name": "skipnet"},
+    "skipnet, from scratch": {"name": "skipnet", "supervised_share": 0},
 }
 
 
@@ -107,7 +109,7 @@ PAIRS = [
     (method, family)
     for method, options in RELAXED.items()
     for family in CHAINS
-    if (options["name"], family) != ("halting", "transformer_text")  # which it refuses
+    if options["name"] not in ("halting", "skipnet") or family != "transformer_text"  # which they refuse
 ]
 
 
@@ -119,6 +121,14 @@ def test_the_price_of_a_supernet_is_what_is_counted(family, method):
     proposal = supernet(RELAXED[method])
     prices = pricer(make_example(example), example["input_shape"])
     price = prices.epoch_cost(proposal, TRAINING) + prices.conclusion_cost(proposal)
+    assert price.flops == counted(example, proposal)
+
+
+@pytest.mark.parametrize("gate", ["ff1", "ff2"])
+def test_the_price_of_convolutional_gates_is_what_is_counted(gate):
+    example = CHAINS["resnet"]
+    proposal = supernet({"name": "skipnet", "gate": gate})
+    price = pricer(make_example(example), example["input_shape"]).epoch_cost(proposal, TRAINING)
     assert price.flops == counted(example, proposal)
 
 

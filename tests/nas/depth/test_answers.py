@@ -137,6 +137,13 @@ def test_weights_that_are_given_are_no_answer(answered, method):
     assert one.maps[0].meaning == "share"
 
 
+def test_shares_of_executed_blocks_are_no_answer(answered):
+    executed = Super(relaxation="skipnet", epochs=[((1.0, 0.9, 0.2, 0.6, 0.4), {})])
+    one = answered([Run(label="skipnet", seed=0, trials=[executed])])
+    assert dict(one.supernets[0].depths) == {}
+    assert one.maps[0].meaning == "share"
+
+
 def test_levels_of_several_stages_are_total_depths(answered):
     stages = [{"depth": [1, 3], "width": 8}, {"depth": {"min": 2, "max": 3}, "width": 16}]
     assert answered(GRID, space={"family": "resnet", "stages": stages}).allowed == (3, 4, 5, 6)
