@@ -72,8 +72,11 @@ def depths(runs: pd.DataFrame) -> None:
 
 
 def against_grids(runs: pd.DataFrame) -> None:
-    """Every method that learns, against the best grid of each task and against each grid over all tasks."""
-    tables = {str(task): scores(of_task) for task, of_task in runs.groupby("task", sort=False)}
+    """Every method that learns, against the best grid of each task and against each grid over all tasks.
+
+    On the seeds that all methods of a task have.
+    """
+    tables = {str(task): scores(of_task).dropna() for task, of_task in runs.groupby("task", sort=False)}
     grids = {task: best(table, GRIDS) for task, table in tables.items()}
     labels = [label for label in (*LEARNED, *BOOSTED) if any(label in table for table in tables.values())]
     print("### Delivered, points over the best grid of the task / probability of improvement\n")

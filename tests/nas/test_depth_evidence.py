@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 EVIDENCE = Path(__file__).parents[2] / "docs" / "learned_depth.csv"
-SEEDS = 10
+SEEDS = (10, 30)
+"""Of a method on a task: all have the first ten; some have more."""
 
 
 @pytest.fixture(scope="module")
@@ -16,12 +17,12 @@ def runs():
         return list(csv.DictReader(file))
 
 
-def test_every_method_of_a_task_has_the_same_seeds_and_the_same_budget(runs):
+def test_every_method_of_a_task_has_the_first_seeds_and_the_same_budget(runs):
     seeds, budgets = defaultdict(list), defaultdict(set)
     for run in runs:
         seeds[run["task"], run["share"], run["label"]].append(int(run["seed"]))
         budgets[run["task"], run["share"]].add(int(run["budget_flops"]))
-    assert all(sorted(found) == list(range(SEEDS)) for found in seeds.values())
+    assert all(sorted(found) in [list(range(count)) for count in SEEDS] for found in seeds.values())
     assert all(len(found) == 1 for found in budgets.values())
 
 
