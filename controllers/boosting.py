@@ -27,6 +27,7 @@ from dataclasses import replace
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from controllers.fixed import as_long_as_paid
 from controllers.growing import finishing
 from controllers.one_shot import OneShot
 from controllers.supernets import supernet_proposal
@@ -61,14 +62,13 @@ class Boosting:
     """Depth of a new member; none: the smallest of the space."""
 
     def __post_init__(self) -> None:
-        self._chain, depths = chain_of_depths(self.space, method="boosting")
-        self._depths = depths
+        self._chain, self._depths = chain_of_depths(self.space, method="boosting")
         for name, depth in (("depth", self.depth), ("member_depth", self.member_depth)):
             if depth is not None:
-                check_depths((depth,), depths, field=name)
+                check_depths((depth,), self._depths, field=name)
         if self.search_share + self.first_share >= 1:
             raise InvalidInput(f"with search_share must leave something, got {self.first_share:g}", field="first_share")
-        self._member_depth = self.member_depth or min(depths)
+        self._member_depth = self.member_depth or min(self._depths)
         self._search = self._elastic() if self.depth is None else None
         self._first = 0 if self._search is None else 1
         self._told: dict[int, Trial] = {}
@@ -115,9 +115,7 @@ class Boosting:
         """What the supernet points to, or the depth that is given or guessed; None: the supernet is not trained."""
         if self._search is None or self._has_learned_nothing():
             depth = self.depth if self.depth is not None else middle_depth(self._depths)
-            return Proposal(
-                architecture=architecture_of(self._chain, depth), epochs=AS_LONG_AS_PAID, min_epochs=1, prunable=False
-            )
+            return as_long_as_paid(architecture_of(self._chain, depth))
         return self._search.ask(self._first)
 
     def _has_learned_nothing(self) -> bool:

@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from controllers.trial import AS_LONG_AS_PAID, Proposal, Trial
-from search_spaces.architecture import Option
+from search_spaces.architecture import Architecture, Option
 from search_spaces.compose import answer
 from search_spaces.errors import InvalidArchitecture, InvalidInput, SearchExhausted
 from search_spaces.space import SearchSpace
@@ -37,7 +37,12 @@ class Fixed:
     def ask(self, number: int, pending: Sequence[Trial] = ()) -> Proposal:
         if number > 0:
             raise SearchExhausted("the one architecture is trained")
-        return Proposal(architecture=self._architecture, epochs=AS_LONG_AS_PAID, min_epochs=1, prunable=False)
+        return as_long_as_paid(self._architecture)
 
     def tell(self, trial: Trial) -> None:
         pass
+
+
+def as_long_as_paid(architecture: Architecture) -> Proposal:
+    """One network, trained from fresh weights for as long as the budget pays."""
+    return Proposal(architecture=architecture, epochs=AS_LONG_AS_PAID, min_epochs=1, prunable=False)

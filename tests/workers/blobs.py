@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from controllers.trial import Proposal
+from controllers.supernets import supernet_proposal
+from controllers.trial import Measurement, Proposal
 from search_spaces import make_space
 from search_spaces.compose import answer
 from workers.job import Job
@@ -79,3 +80,12 @@ def job(**fields: Any) -> Job:
 
 def train(one: Job, report=lambda *_: None):
     return run(one, device=CPU, report=report)
+
+
+def trained_supernet(options, *, space, epochs) -> Measurement:
+    """What comes of training a supernet on 64 points."""
+    task = blobs(train_size=64, validation_size=64)
+    one = job(proposal=supernet_proposal(options), space=space, task=task, training=TRAINING, epochs=epochs)
+    outcome = train(one)
+    assert isinstance(outcome, Measurement), outcome
+    return outcome

@@ -2,20 +2,15 @@
 
 import pytest
 
-from controllers.supernets import supernet_proposal
-from controllers.trial import Measurement
 from search_spaces.readings import READINGS
-from tests.workers.blobs import TRAINING, blobs, job, train
+from tests.workers.blobs import trained_supernet
 
 SPACE = {"family": "mlp", "depth": {"min": 1, "max": 4}, "width": 8, "ops": ["residual"], "tied": True}
 EPOCHS = 20
 
 
 def trained(**fields):
-    proposal = supernet_proposal({"name": "halting", **fields})
-    task = blobs(train_size=64, validation_size=64)
-    outcome = train(job(proposal=proposal, space=SPACE, task=task, training=TRAINING, epochs=EPOCHS))
-    assert isinstance(outcome, Measurement), outcome
+    outcome = trained_supernet({"name": "halting", **fields}, space=SPACE, epochs=EPOCHS)
     assert sum(outcome.profile) == pytest.approx(1)
     mean = sum(level * share for level, share in enumerate(outcome.profile))
     depths = [one.depth for one in outcome.derived]

@@ -2,19 +2,14 @@
 
 import pytest
 
-from controllers.supernets import supernet_proposal
-from controllers.trial import Measurement
-from tests.workers.blobs import TRAINING, blobs, job, train
+from tests.workers.blobs import trained_supernet
 
 SPACE = {"family": "mlp", "depth": {"min": 1, "max": 4}, "width": 8, "ops": ["residual"]}
 EPOCHS = 20
 
 
 def trained(**fields):
-    proposal = supernet_proposal({"name": "skipnet", **fields})
-    task = blobs(train_size=64, validation_size=64)
-    outcome = train(job(proposal=proposal, space=SPACE, task=task, training=TRAINING, epochs=EPOCHS))
-    assert isinstance(outcome, Measurement), outcome
+    outcome = trained_supernet({"name": "skipnet", **fields}, space=SPACE, epochs=EPOCHS)
     stem, *shares = outcome.profile
     assert (stem, len(shares)) == (1.0, 4)
     assert abs(outcome.derived[0].depth - max(1, sum(shares))) <= 0.5
