@@ -7,6 +7,7 @@ from typing import Any
 
 from search_spaces.errors import InvalidInput
 from search_spaces.registry import resolve
+from search_spaces.relaxations.blockdrop import BlockDrop
 from search_spaces.relaxations.darts import Darts
 from search_spaces.relaxations.depth_posterior import DepthPosterior
 from search_spaces.relaxations.elastic import Elastic
@@ -22,6 +23,7 @@ from search_spaces.values import load
 __all__ = ["RELAXATIONS", "Relaxation", "Supernet", "make_relaxation"]
 
 RELAXATIONS: dict[str, type[Relaxation]] = {
+    "blockdrop": BlockDrop,
     "darts": Darts,
     "depth_posterior": DepthPosterior,
     "elastic": Elastic,

@@ -27,17 +27,14 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from torch import Tensor, nn
 
-from search_spaces.architecture import Architecture
-from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
 from search_spaces.dynamic.gates import FeedForwardGates, Gates, RecurrentGates, ff_gate_1, ff_gate_2
 from search_spaces.dynamic.hard_gates import gumbel, hard, hybrid_loss, log_probability, savings, straight_through
-from search_spaces.dynamic.skipping import Step, masked, skippable, walk
+from search_spaces.dynamic.skipping import Step, masked, walk
 from search_spaces.errors import InvalidInput
 from search_spaces.flops import level_shapes
-from search_spaces.readings import Readings
-from search_spaces.relaxations.chains import architectures_near, chain_from_one, deepest
-from search_spaces.relaxations.relaxation import Criterion
+from search_spaces.relaxations.relaxation import Criterion, TrainingStage
+from search_spaces.relaxations.skipping_network import SkippingNetwork, chain_with_skips
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
@@ -62,6 +59,8 @@ class SkipNet:
     a second; 0: policy gradient alone; 1: none."""
     supervised_gate: Literal["straight_through", "soft", "gumbel"] = "straight_through"
     """Gates of the first stage. Gumbel: drawn, with a gradient through the noise, and paid for skipping already."""
+    reinforcement_learning_rate: float = Field(default=0.1, gt=0)
+    """Peak learning rate of the second stage, as a multiple of the study's."""
     alpha: float = Field(default=0.1, ge=0)
     """What it is worth to skip all blocks, in nats; as in the authors' code."""
     beta: float = Field(default=1.0, ge=0)
@@ -74,37 +73,29 @@ class SkipNet:
         return {}
 
     def check(self, space: SearchSpace) -> None:
-        chain = _chain(space)
+        chain = chain_with_skips(space, method="skipnet")
         if self.gate in FEED_FORWARD:
             with torch.device("meta"):  # shapes alone decide whether it can be built
                 SkipNetwork(chain, self)
 
     def supernet(self, space: SearchSpace) -> nn.Module:
-        return SkipNetwork(_chain(space), self)
+        return SkipNetwork(chain_with_skips(space, method="skipnet"), self)
 
 
-class SkipNetwork(nn.Module):
-    """The deepest chain with gates, and the count of how often they let inputs pass."""
+class SkipNetwork(SkippingNetwork):
+    """The deepest chain with gates."""
 
     def __init__(self, space: ChainSpace, options: SkipNet) -> None:
-        super().__init__()
-        self.space = space
+        super().__init__(space)
         self.options = options
-        self.chain: Chain = space.build(deepest(space))
-        self.blocks = skippable(self.chain, space.input_shape)
         self.gates = self._make_gates(space.all_stages()[0].width[0])
-        self.is_supervised = options.supervised_share > 0
-        self.executed_N = nn.Buffer(torch.zeros(len(self.blocks)))
-        """Inputs of the last validation pass that executed each skippable block."""
-        self.num_inputs = nn.Buffer(torch.zeros(()))
-        """Of the last validation pass."""
+        self.is_supervised = True
 
     def forward(self, x_B: Tensor) -> Tensor:
         """Logits `y_BK` under the hard policy."""
         y_BK, _, g_BN = self.walk(x_B, hard)
         if not self.training:
-            self.executed_N.add_(g_BN.sum(dim=0))
-            self.num_inputs.add_(len(g_BN))
+            self.count(g_BN)
         return y_BK
 
     def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:
@@ -137,34 +128,20 @@ class SkipNetwork(nn.Module):
         y_BK, gates = walk(self.chain, x_B, decide, blocks=self.blocks, step=step)
         return y_BK, torch.stack(scores, dim=1), torch.stack(gates, dim=1)
 
-    def anneal(self, progress: float) -> None:
-        """Begin the second stage when it is time."""
-        self.is_supervised = progress < self.options.supervised_share
+    def stages(self) -> tuple[TrainingStage, ...]:
+        """Supervised, then hybrid reinforcement learning."""
+        second = TrainingStage(
+            begins=self.options.supervised_share, learning_rate=self.options.reinforcement_learning_rate
+        )
+        return (TrainingStage(begins=0.0), second)
+
+    def begin_stage(self, number: int) -> None:
+        """From the second stage on, gates are drawn."""
+        self.is_supervised = number == 0
 
     def architecture_parameters(self) -> list[nn.Parameter]:
         """Those of the gates."""
         return list(self.gates.parameters())
-
-    def constrain(self) -> None:
-        """Nothing to do: gates are defined everywhere."""
-
-    def train(self, mode: bool = True) -> SkipNetwork:
-        """A validation pass begins with the change to evaluation mode: forget the one before."""
-        if not mode:
-            self.executed_N.zero_()
-            self.num_inputs.zero_()
-        super().train(mode)
-        return self
-
-    def profile(self) -> tuple[float, ...]:
-        """Share of the last validation pass that executed each level; stem and blocks without a gate: all of it."""
-        share_N = (self.executed_N / self.num_inputs.clamp(min=1)).tolist()
-        shares = dict(zip(self.blocks, share_N, strict=True))
-        return tuple(shares.get(level, 1.0) for level in range(len(self.chain.blocks) + 1))
-
-    def derive(self, readings: Readings) -> tuple[Architecture, ...]:
-        """The allowed depths, nearest to the mean number of executed blocks first (ties: shallow)."""
-        return architectures_near(self.space, sum(self.profile()[1:]))
 
     def _make_gates(self, width: int) -> Gates:
         kind, num_gates = self.options.gate, len(self.blocks)
@@ -178,10 +155,3 @@ class SkipNetwork(nn.Module):
             )
         return FeedForwardGates([FEED_FORWARD[kind](width) for _ in range(num_gates)])
 
-
-def _chain(space: SearchSpace) -> ChainSpace:
-    """`space`, known to be one whose inputs can skip blocks."""
-    chain, _ = chain_from_one(space, method="skipnet")
-    if getattr(chain, "num_tokens", 0):
-        raise InvalidInput("skipnet's gates read a whole input: a language model would see what comes next")
-    return chain
