@@ -8,6 +8,7 @@ from typing import Any
 from search_spaces.cell import Cell
 from search_spaces.errors import InvalidInput
 from search_spaces.mlp import Mlp
+from search_spaces.multiscale import Multiscale
 from search_spaces.registry import resolve
 from search_spaces.resnet import Resnet
 from search_spaces.space import SearchSpace
@@ -21,6 +22,7 @@ SPACES: dict[str, type[SearchSpace]] = {
     "resnet": Resnet,
     "transformer": Transformer,
     "cell": Cell,
+    "multiscale": Multiscale,
     TABULAR: Tabular,
 }
 """Search spaces by the name that a study file uses. Adding one is one file and one line here."""

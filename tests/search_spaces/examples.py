@@ -111,6 +111,20 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "ops": ["nor_conv_3x3", "avg_pool_3x3"],
         },
     },
+    "multiscale": {
+        "input_shape": (3, 8, 7),
+        "num_classes": 3,
+        "options": {
+            "family": "multiscale",
+            "depth": [1, 2, 5],
+            "scales": [1, 3, 4],
+            "growth": [1, 3],
+            "base": [1, 2],
+            "step": [1, 3],
+            "channels": 5,
+            "head_channels": 6,
+        },
+    },
 }
 """By name: the shape of one input, the number of classes (and of tokens), and the options of a study file."""
 
