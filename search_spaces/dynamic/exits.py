@@ -14,7 +14,10 @@ Hidden = Tensor | tuple[Tensor, ...]
 
 
 class Exits(Protocol):
-    """A chain with classifiers at some of its levels, as `search_spaces.relaxations.multi_exit` trains it."""
+    """A chain with classifiers at some of its levels.
+
+    `search_spaces.relaxations.multi_exit` makes one of any chain; a network of `search_spaces.multiscale` is one.
+    """
 
     @property
     def chain(self) -> Chain:
