@@ -1,7 +1,7 @@
 """Multi-scale dense networks (MSDNet: Huang et al., ICLR 2018, arXiv 1703.09844), computed diagonal by diagonal.
 
 Layer l at scale s appends to the features that the scale has so far what it makes of them and of those of the next
-finer scale (section 4, table 1). An exit at layer l reads the coarsest scale alone. So it needs the next finer scale up
+finer scale (section 4). An exit at layer l reads the coarsest scale alone. So it needs the next finer scale up
 to layer l - 1 only, the one before up to l - 2, and so on: a diagonal of the plane of layers and scales. Taken by
 diagonals ("lazy evaluation" in the paper), the network is a chain. Its block t takes the coarsest scale to layer t and
 every scale as far as layer t of the coarsest needs it, finest first, and its hidden state is one map per scale. What
@@ -10,8 +10,9 @@ is computed up to an exit is then what the exit needs and nothing else, and laye
 The L layers are S parts of one length, and part i has the coarsest S - i + 1 scales. Between two parts, a 1x1
 convolution halves the channels of every scale ("network reduction"). As in the authors' code (kalviny/MSDNet-PyTorch),
 the stem is no layer, so that the paper's network of 24 layers has depth 24. Differences from that code: it computes all
-scales of a layer, whether or not an exit needs them; and it halves one layer later, behind the convolution that reads
-the scale that ends, where the paper has it in front.
+scales of a layer, whether or not an exit needs them; it halves one layer later, behind the convolution that reads the
+scale that ends, where the paper has it in front; it adds up the losses of the exits, here they are averaged, so that a
+learning rate means the same for any number of exits; and it starts convolutions with He's initialisation.
 Shapes: B batch, C channels, H and W height and width, K classes, S scales from the finest, 0, to the coarsest, S - 1.
 """
 
@@ -199,7 +200,7 @@ class MultiscaleNetwork(nn.Module):
         return read_exits(self, x_B)
 
     def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:
-        """The mean of the losses of all exits, which weigh alike (section 4, "loss functions")."""
+        """The mean of the losses of all exits, which weigh alike (section 4)."""
         return torch.stack([criterion(y_BK, y_B).mean() for y_BK in self.exit_logits(x_B)]).mean()
 
 
