@@ -68,6 +68,7 @@ def chain(family, **fields):
 CHAINS = {
     "mlp": chain("mlp", depth=[0, 2, 3]),
     "resnet": chain("resnet", depth=[1, 2]),
+    "mobile": chain("mobile", depth=[1, 2]),
     "transformer": chain("transformer", depth=[1, 2], heads=2),
     "transformer_text": {**chain("transformer", depth=[1, 2], heads=2), "input_shape": (5,), "num_tokens": 3},
     "cell": chain("cell", depth=[1, 2]),
