@@ -14,6 +14,8 @@ from controllers.evolution import Evolution
 from controllers.fixed import Fixed
 from controllers.grid import Grid
 from controllers.local_search import LocalSearch
+from controllers.lottery_ticket import LotteryTicket
+from controllers.magnitude_pruning import MagnitudePruning
 from controllers.net2deeper import Net2Deeper
 from controllers.one_shot import OneShot, one_shot_options
 from controllers.optuna_numeric import CmaEs, Qmc
@@ -40,6 +42,8 @@ CONTROLLERS: dict[str, type[Controller]] = {
     "gp": Gp,
     "grid": Grid,
     "local_search": LocalSearch,
+    "lottery_ticket": LotteryTicket,
+    "magnitude_pruning": MagnitudePruning,
     "net2deeper": Net2Deeper,
     "nsga2": Nsga2,
     "nsga3": Nsga3,

@@ -28,6 +28,8 @@ METHODS = {
     "adanet": {},
     "autogrow": {"patience": 4},
     "boosting": {"memorised_below": 100},  # whatever it has learned
+    "lottery_ticket": {"num_rounds": 3},
+    "magnitude_pruning": {"num_rounds": 3, "scope": "global"},
     "net2deeper": {"min_gain": 0},
     "stacking": {},
     "elastic": {"derived_start": "supernet", "derived_epochs": "all"},
@@ -113,3 +115,26 @@ def test_a_supernet_is_delivered_and_retrained_as_it_is(tmp_path):
     (found,) = tables["runs"].to_dict("records")
     assert found["delivered_test_accuracy"] > 0.2  # of ten classes
     assert tables["trials"]["depth"].isna().all()  # a mixture has none
+
+
+def test_masks_travel_with_the_weights_and_the_initial_ones_with_them(tmp_path):
+    """The deepest chain has 64 x 8, four times 8 x 8 and 8 x 10 weights; a round keeps 4/5 of them, 9/10 of the last."""
+    tables, jobs, weights = play("lottery_ticket", tmp_path)
+    rounds = [number for number, job in jobs.items() if job.proposal.kind is Kind.RELAXATION]
+    assert rounds == [0, 1, 2, 3]
+    masks = [name for name in weights[0] if name.endswith(".mask")]
+    left = [[int(weights[number][name].sum()) for name in masks] for number in rounds]
+    assert left == [
+        [512, 64, 64, 64, 64, 80],
+        [410, 51, 51, 51, 51, 72],  # of 64, round(12.8) are cut
+        [328, 41, 41, 41, 41, 65],
+        [262, 33, 33, 33, 33, 59],  # of 65, round(6.5) is the even 6
+    ]
+    initial = {name for name in weights[0] if name.startswith("initial.")}
+    assert initial
+    assert all(torch.equal(weights[number][name], weights[0][name]) for number in rounds for name in initial)
+    profiles = tables["depth_profiles"].groupby(["number", "epoch"])["weight"].sum().groupby("number").last()
+    trials = tables["trials"].set_index("number")
+    for number, counts in zip(rounds, left, strict=True):
+        assert profiles[number] == 2 * sum(counts)  # effective
+        assert trials["inference_flops"][number] == 2 * sum(left[0])  # dense

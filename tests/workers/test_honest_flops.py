@@ -64,6 +64,8 @@ TRIALS = {
     "blocks left out": (RESNET, supernet(name="elastic", drop_rate=0.5)),
     "multi-exit": (RESNET, supernet(name="multi_exit", exits=[1, 3])),
     "multi-exit, language model": (TRANSFORMER, supernet(name="multi_exit", teachers="later")),
+    "pruned": (RESNET, supernet(name="pruned")),
+    "pruned language model": (TRANSFORMER, supernet(name="pruned", start="trained")),
     "skipped blocks, both stages": (RESNET, supernet(name="skipnet", supervised_share=0.5)),
     "skipped blocks, convolutional gates": (RESNET, supernet(name="skipnet", supervised_share=0.5, gate="ff1")),
     "skipped blocks, from scratch": (TIED, supernet(name="skipnet", supervised_share=0)),

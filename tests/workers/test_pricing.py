@@ -97,6 +97,7 @@ RELAXED = {
         "level": "validation",
     },
     "multi-exit": {"name": "multi_exit", "teachers": "later"},
+    "pruned": {"name": "pruned"},
     "skipnet": {"name": "skipnet"},
     "skipnet, from scratch": {"name": "skipnet", "supervised_share": 0},
 }
