@@ -10,6 +10,7 @@ from controllers.asha import Asha
 from controllers.autogrow import AutoGrow
 from controllers.boosting import Boosting
 from controllers.controller import Controller
+from controllers.distillation import Distillation
 from controllers.evolution import Evolution
 from controllers.fixed import Fixed
 from controllers.grid import Grid
@@ -37,6 +38,7 @@ CONTROLLERS: dict[str, type[Controller]] = {
     "boosting": Boosting,
     "brute_force": BruteForce,
     "cmaes": CmaEs,
+    "distillation": Distillation,
     "evolution": Evolution,
     "fixed": Fixed,
     "gp": Gp,

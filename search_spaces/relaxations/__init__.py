@@ -9,6 +9,7 @@ from search_spaces.errors import InvalidInput
 from search_spaces.registry import resolve
 from search_spaces.relaxations.darts import Darts
 from search_spaces.relaxations.depth_posterior import DepthPosterior
+from search_spaces.relaxations.distilled import Distilled
 from search_spaces.relaxations.elastic import Elastic
 from search_spaces.relaxations.ensemble import Ensemble
 from search_spaces.relaxations.halting import Halting
@@ -36,6 +37,7 @@ RELAXATIONS: dict[str, type[Relaxation]] = {
 """Relaxations by the name that a study file uses. Adding one is one file and one line here."""
 
 STAGES: dict[str, type[Relaxation]] = {
+    "distilled": Distilled,
     "pruned": Pruned,
 }
 """Those that are no method by themselves: a controller proposes them, as stages of what it does."""

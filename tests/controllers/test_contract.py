@@ -45,6 +45,9 @@ EXAMPLES = {
     "boosting": Example(space=CHAIN, num_proposals=1 + 1 + 1, uses_seed=False, num_failing=1 + 1),
     "brute_force": Example(space=SMALL, num_proposals=12 + 12**2),
     "cmaes": Example(options={"population": 4}),
+    "distillation": Example(
+        space=CHAIN, options={"student": {"depth": 2}}, num_proposals=2, uses_seed=False, num_failing=1
+    ),
     "evolution": Example(options={"population": 6, "tournament": 3, "crossover_probability": 0.5}),
     "fixed": Example(options={"architecture": {"depth": 2}}, num_proposals=1, uses_seed=False),
     "gp": Example(space=SMALL, options={"num_startup_trials": 14}),
@@ -72,6 +75,7 @@ GOLDEN = {
     "boosting": "5f3b91e2e0e58e4e",
     "brute_force": "f47fd0e2c14ea7fd",
     "cmaes": "bf2b6e7f706b3236",
+    "distillation": "0fcf5412dd85e4ea",
     "evolution": "bbfe9053437a3445",
     "fixed": "86b8c73866719a4e",
     "gp": "8c6b85999fc48ee3",

@@ -64,6 +64,7 @@ TRIALS = {
     "blocks left out": (RESNET, supernet(name="elastic", drop_rate=0.5)),
     "multi-exit": (RESNET, supernet(name="multi_exit", exits=[1, 3])),
     "multi-exit, language model": (TRANSFORMER, supernet(name="multi_exit", teachers="later")),
+    "distilled, without a teacher": (RESNET, supernet(name="distilled", teacher={}, student={"depth": 1})),
     "pruned": (RESNET, supernet(name="pruned")),
     "pruned language model": (TRANSFORMER, supernet(name="pruned", start="trained")),
     "skipped blocks, both stages": (RESNET, supernet(name="skipnet", supervised_share=0.5)),
