@@ -61,7 +61,7 @@ class Proposal:
     min_epochs: int | None = None
     """Fewest epochs accepted when the budget does not pay for all; None: all or nothing."""
     budget_share: float | None = None
-    """Largest part of the run's whole budget that this trial may take."""
+    """Largest part of the run's whole budget that this trial may take, or `min_epochs` if those cost more."""
     parent: int | None = None
     """Number of the trial of the same run whose weights this one starts from."""
     inherits: Mapping[str, Any] = field(default_factory=dict)
