@@ -5,7 +5,8 @@ and the masks travel with the weights. Round 0 is the dense network. What the ru
 no less accurate than that on validation data.
 
 Zeros in dense kernels save no time, and all rounds have the inference FLOPs of the dense network; the effective ones,
-as if every zero were skipped, are the sum of a round's profile (`search_spaces.pruning`).
+as if every zero were skipped, are the sum of a round's profile (`search_spaces.pruning`). The final training is that of
+the architecture, which is dense: what pruning found is in the delivered weights.
 
 Differences from the paper: the smallest weights are a share of those that are left, not what is below a multiple of
 their deviation; every round has the study's own learning rates, where the paper divides them by ten or more.
