@@ -60,7 +60,10 @@ class PrunedNetwork(nn.Module):
         self.architecture = architecture
         self.options = options
         self.chain: Chain = space.build(architecture)
-        self.initial = as_buffers(copy.deepcopy(self.chain)) if options.start == "initial" else None
+        self.initial: nn.Module | None = None
+        if options.start == "initial":
+            self.initial = as_buffers(space.build(architecture))
+            self.initial.load_state_dict(self.chain.state_dict())
         mask_layers(self.chain)
 
     def forward(self, x_B: Tensor) -> Tensor:
