@@ -8,6 +8,7 @@ from typing import Any
 from search_spaces.cell import Cell
 from search_spaces.errors import InvalidInput
 from search_spaces.mlp import Mlp
+from search_spaces.mobile import Mobile
 from search_spaces.multiscale import Multiscale
 from search_spaces.registry import resolve
 from search_spaces.resnet import Resnet
@@ -20,6 +21,7 @@ from search_spaces.values import read
 SPACES: dict[str, type[SearchSpace]] = {
     "mlp": Mlp,
     "resnet": Resnet,
+    "mobile": Mobile,
     "transformer": Transformer,
     "cell": Cell,
     "multiscale": Multiscale,
