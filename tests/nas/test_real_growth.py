@@ -27,7 +27,7 @@ FILE = {
 METHODS = {
     "adanet": {},
     "autogrow": {"patience": 4},
-    "boosting": {"memorised_below": 100},  # whatever it has learned
+    "boosting": {"memorised_below": 100, "num_parts": 2},  # whatever it has learned
     "distillation": {"student": {"depth": 1}},
     "lottery_ticket": {"num_rounds": 3},
     "magnitude_pruning": {"num_rounds": 3, "scope": "global"},
@@ -158,3 +158,17 @@ def test_a_student_is_delivered_alone_and_retrained_without_its_teacher(tmp_path
     assert charges[2, "train"] == 4 * step
     epochs = jobs[1].epochs
     assert charges[1, "train"] == epochs * 4 * (step + 2 * 16 * teacher[0])
+
+
+@pytest.mark.parametrize("method", ["adanet", "boosting"])
+def test_members_that_stay_as_they_are_are_priced_as_such(method, tmp_path):
+    """To the FLOP: they only answer, and a worker counts what it really does."""
+    tables, jobs, _ = play(method, tmp_path)
+    plan = Plan(parse_spec({**FILE, "methods": [{"method": method, **METHODS[method]}]}))
+    search = tables["charges"][tables["charges"]["account"] == "search"]
+    paid = search.groupby("number")["flops"].sum()
+    heirs = {number: job for number, job in jobs.items() if "members" in job.proposal.inherits}
+    assert len(heirs) >= 2
+    for number, job in heirs.items():
+        epoch = plan.prices.pricer.epoch_cost(job.proposal, plan.spec.training)
+        assert paid[number] == epoch.flops * job.epochs
