@@ -5,11 +5,12 @@ whose training was too short for any level to beat a guess knows nothing of dept
 one, and fresh weights.
 
 The rest of the budget is spent in equal parts. While training on helps, the first member is trained on. Two losses say
-when it no longer does: its training loss is well below its validation loss, so that more training would memorise; or
-its validation loss has hardly moved in the last part, so that it is stuck. From then on every part trains a new member
-on top of the sum so far. The last layer of a new member starts at zero, so that the sum goes on from where it is, and
-the members before it stay as they are. A network that has memorised its examples is too sure of them to leave anything
-to learn; so its logits are divided by the root of its temperature, which is half of what would calibrate it.
+when it no longer does: its training loss is far below its validation loss, so that more training would memorise; or
+its validation loss has fallen by less than a fifth in the last part, so that fresh weights promise more. From then on
+every part trains a new member on top of the sum so far. The last layer of a new member starts at zero, so that the sum
+goes on from where it is, and the members before it stay as they are. A network that has memorised its examples is too
+sure of them to leave anything to learn; so its logits are divided by the root of its temperature, which is half of what
+would calibrate it.
 
 Networks as weak learners of gradient boosting are GrowNet (Badirli et al., 2020, arXiv 2002.07971); growth by members
 as well as by levels is AdaNet (Cortes et al., ICML 2017, arXiv 1607.01097); temperatures are Guo et al.'s (ICML 2017,
@@ -57,9 +58,9 @@ class Boosting:
     """Part of the run's budget that the first member is trained for at first."""
     num_parts: int = Field(default=3, ge=1)
     """Equal parts that the rest is spent in: each trains the first member on, or a new one."""
-    memorised_below: float = Field(default=0.9, ge=0)
+    memorised_below: float = Field(default=0.5, ge=0)
     """Training loss by validation loss, below which a sum counts as one that has memorised its examples."""
-    stuck_above: float = Field(default=0.95, ge=0)
+    stuck_above: float = Field(default=0.8, ge=0)
     """Validation loss by that before the last part, above which training on counts as of no use."""
     member_depth: int | None = None
     """Depth of a new member on one that has memorised; none: the smallest of the space. On one that is stuck, a new

@@ -48,13 +48,13 @@ def test_the_supernet_then_its_prefix_which_is_trained_on_while_it_learns():
     assert (first.architecture.depth, first.parent, first.inherits["blocks"]) == (4, 0, [1, 2, 3, 4])
     assert (first.epochs, first.budget_share, first.keep, first.calibrate) == (AS_LONG_AS_PAID, 0.3, True, True)
     assert controller.ask(2) is None
-    tell(controller, 1, train_loss=0.9, val_loss=1.0)  # not below nine tenths
+    tell(controller, 1, train_loss=0.5, val_loss=1.0)  # not below one half
     assert controller.recommend() == 1
     second = controller.ask(2)
     assert (second.architecture.depth, second.parent, second.inherits["blocks"]) == (4, 1, [1, 2, 3, 4])
     assert (second.epochs, second.keep, second.calibrate) == (AS_LONG_AS_PAID, True, True)
     assert second.budget_share == pytest.approx((1 - 0.2 - 0.3) / 2)
-    tell(controller, 2, train_loss=0.9, val_loss=0.95)  # a twentieth less than before: it still learns
+    tell(controller, 2, train_loss=0.4, val_loss=0.8)  # a fifth less than before: it still learns
     last = controller.ask(3)
     assert (last.architecture.depth, last.parent, last.budget_share) == (4, 2, None)
     tell(controller, 3)
@@ -67,10 +67,10 @@ def test_one_that_is_stuck_gets_members_as_deep_as_itself():
     controller = boosting(depth=4, num_parts=3)
     tell(controller, 0, train_loss=1.0, val_loss=1.0)
     assert controller.ask(1).architecture.depth == 4
-    tell(controller, 1, train_loss=1.0, val_loss=0.951, temperature=9.0)
+    tell(controller, 1, train_loss=1.0, val_loss=0.801, temperature=9.0)
     second = controller.ask(2)
     assert (members(second), second.parent, second.inherits) == ((4, 4), 1, {"members": 1, "temperature": 3.0})
-    tell(controller, 2, train_loss=0.1, val_loss=0.2)
+    tell(controller, 2, train_loss=0.09, val_loss=0.2)
     assert members(controller.ask(3)) == (4, 4, 1), "it has memorised now"
 
 
@@ -92,7 +92,7 @@ def test_a_supernet_that_failed_has_none_either():
 def test_new_members_on_one_that_has_memorised():
     controller = boosting(search_share=0.2, first_share=0.3, num_parts=2)
     tell(controller, 0)
-    tell(controller, 1, train_loss=0.89, val_loss=1.0, score=0.9, temperature=2.25)
+    tell(controller, 1, train_loss=0.49, val_loss=1.0, score=0.9, temperature=2.25)
     second = controller.ask(2)
     assert (members(second), second.parent, second.inherits) == ((4, 1), 1, {"members": 1, "temperature": 1.5})
     assert second.budget_share == pytest.approx((1 - 0.2 - 0.3) / 2)
