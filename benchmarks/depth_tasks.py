@@ -109,6 +109,16 @@ REPORTED = {
     ),
     "letter": DepthTask(task=table("letter", 2000, 1000, 6000), space=residual(32), epochs=30),
     "pendigits": DepthTask(task=table("pendigits", 1000, 1000, 4000), space=dense(32), epochs=40),
+    "spambase": DepthTask(task=table("spambase", 1000, 1000, 2600), space=dense(32), epochs=40),
+    "page blocks": DepthTask(task=table("page_blocks", 1500, 1000, 2900), space=residual(32), epochs=30),
+    "long number line": DepthTask(
+        task={"name": "number_line", "bits": 6, "train_size": 2048, "validation_size": 512, "test_size": 2048},
+        space=residual(16),
+        epochs=20,
+    ),
+    "looser spiral": DepthTask(
+        task={"name": "spiral", "turns": 2.5, "data_seed": 2, "test_size": 2048}, space=dense(12), epochs=40
+    ),
     "text": DepthTask(
         task={
             "name": "text",

@@ -6,7 +6,7 @@ one, and fresh weights.
 
 The rest of the budget is spent in equal parts. While training on helps, the first member is trained on. Two losses say
 when it no longer does: its training loss is far below its validation loss, so that more training would memorise; or
-its validation loss has fallen by less than a fifth in the last part, so that fresh weights promise more. From then on
+its validation loss has hardly fallen in the last part, so that fresh weights promise more. From then on
 every part trains a new member on top of the sum so far. The last layer of a new member starts at zero, so that the sum
 goes on from where it is, and the members before it stay as they are. A network that has memorised its examples is too
 sure of them to leave anything to learn; so its logits are divided by the root of its temperature, which is half of what
@@ -60,7 +60,7 @@ class Boosting:
     """Equal parts that the rest is spent in: each trains the first member on, or a new one."""
     memorised_below: float = Field(default=0.5, ge=0)
     """Training loss by validation loss, below which a sum counts as one that has memorised its examples."""
-    stuck_above: float = Field(default=0.8, ge=0)
+    stuck_above: float = Field(default=0.95, ge=0)
     """Validation loss by that before the last part, above which training on counts as of no use."""
     member_depth: int | None = None
     """Depth of a new member on one that has memorised; none: the smallest of the space. On one that is stuck, a new
