@@ -8,6 +8,8 @@ from typing import Any
 from search_spaces.cell import Cell
 from search_spaces.errors import InvalidInput
 from search_spaces.mlp import Mlp
+from search_spaces.mobile import Mobile
+from search_spaces.multiscale import Multiscale
 from search_spaces.registry import resolve
 from search_spaces.resnet import Resnet
 from search_spaces.space import SearchSpace
@@ -19,8 +21,10 @@ from search_spaces.values import read
 SPACES: dict[str, type[SearchSpace]] = {
     "mlp": Mlp,
     "resnet": Resnet,
+    "mobile": Mobile,
     "transformer": Transformer,
     "cell": Cell,
+    "multiscale": Multiscale,
     TABULAR: Tabular,
 }
 """Search spaces by the name that a study file uses. Adding one is one file and one line here."""

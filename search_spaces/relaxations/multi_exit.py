@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from search_spaces.architecture import Architecture
 from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
+from search_spaces.dynamic.exits import read_exits
 from search_spaces.errors import InvalidInput
 from search_spaces.readings import LEVEL_ACCURACY, Readings
 from search_spaces.relaxations.chains import architecture_of, architectures_of, chain_of_depths, check_depths
@@ -103,8 +104,7 @@ class MultiExitNetwork(nn.Module):
 
     def exit_logits(self, x_B: Tensor) -> list[Tensor]:
         """Logits `y_BK` of every exit."""
-        states = self.chain.hidden_states(x_B)
-        return [self._read(depth, states[depth]) for depth in self.depths]
+        return read_exits(self, x_B)
 
     def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:
         """The weighted mean of the losses of all exits."""

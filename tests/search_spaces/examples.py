@@ -53,6 +53,26 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "ops": ["separable", "plain", "basic"],
         },
     },
+    "mobile": {
+        "input_shape": (1, 8, 8),
+        "num_classes": 3,
+        "options": {
+            "family": "mobile",
+            "depth": [1, 2],
+            "width": 4,
+            "ops": ["inverted_residual", "separable", "fire"],
+            "block_width": [3, 4],
+        },
+    },
+    "mobile_stages": {
+        "input_shape": (3, 7, 5),
+        "num_classes": 3,
+        "options": {
+            "family": "mobile",
+            "stages": [{"depth": [0, 1], "width": 5}, {"depth": [1, 2], "width": [4, 8], "stride": 2}],
+            "ops": ["fire", "separable", "inverted_residual"],
+        },
+    },
     "transformer": {
         "input_shape": (1, 8, 8),
         "num_classes": 3,
@@ -109,6 +129,20 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "family": "cell",
             "stages": [{"depth": [1, 2], "width": 4}, {"depth": 1, "width": 8, "stride": 2}],
             "ops": ["nor_conv_3x3", "avg_pool_3x3"],
+        },
+    },
+    "multiscale": {
+        "input_shape": (3, 8, 7),
+        "num_classes": 3,
+        "options": {
+            "family": "multiscale",
+            "depth": [1, 2, 5],
+            "scales": [1, 3, 4],
+            "growth": [1, 3],
+            "base": [1, 2],
+            "step": [1, 3],
+            "channels": 5,
+            "head_channels": 6,
         },
     },
 }
