@@ -139,10 +139,10 @@ class BlockDropNetwork(SkippingNetwork):
         reward_B = reward(drawn_BN, y_BK.argmax(dim=1) == y_B, penalty)
         advantage_B = reward_B - reward(hard_BN, baseline_BK.argmax(dim=1) == y_B, penalty)
         loss_B = policy_loss(p_BN, drawn_BN, advantage_B, self.controlled_N) - reward_B
-        loss_B = loss_B - options.entropy_weight * (entropy(s_BN.sigmoid()) * self.controlled_N).sum(dim=1)
         if is_joint:
             return (loss_B + criterion(y_BK, y_B)).mean()
-        return loss_B.mean()
+        entropy_B = (entropy(s_BN.sigmoid()) * self.controlled_N).sum(dim=1)
+        return (loss_B - options.entropy_weight * entropy_B).mean()
 
     def scores(self, x_B: Tensor) -> Tensor:
         """Log-odds `[B, N]` that blocks are kept."""

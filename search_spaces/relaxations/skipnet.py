@@ -1,7 +1,8 @@
 """SkipNet: every input skips the blocks that a gate in front of them finds it can do without (Wang et al., ECCV 2018).
 
 The supernet is the deepest chain with a gate in front of every block that keeps the shape: `x_{i+1} = G_i F_i(x_i) +
-(1 - G_i) x_i`. A trial has two stages, by the share of its epochs that is done:
+(1 - G_i) x_i`. A trial has two stages, by shares of its steps, each
+with a learning-rate schedule of its own:
 
 1. Supervised: gates are hard in the forward pass and soft in the backward pass; the loss alone moves them.
 2. Hybrid reinforcement learning: gates are drawn, and a policy gradient trades the loss for skipped blocks.
@@ -12,8 +13,8 @@ only validation makes them hard. The paper runs all three as controls.
 Training and validation compute every block and multiply, as the authors' code does, and are charged for it: all steps
 of both stages cost the same. `search_spaces.dynamic.skipping` runs the network without what it skips.
 
-Differences: the paper's first block has no gate; the learning rate follows the study's schedule through both stages,
-where the paper's second has 1e-4, a thousandth of the first's; weight decay is for weights alone.
+Differences: the paper's first block has no gate; its second stage has a constant learning rate of 1e-4, a thousandth of
+the first's peak, here it has the study's schedule; weight decay is for weights alone.
 Shapes: B batch, N gates, K classes.
 """
 
@@ -55,8 +56,7 @@ class SkipNet:
     gate: Literal["recurrent", "ff1", "ff2"] = "recurrent"
     """One LSTM for all blocks; or, for images, convolutions in front of each: FFGate-I, or the smaller FFGate-II."""
     supervised_share: float = Field(default=0.865, ge=0, le=1)
-    """Share of the epochs in the first stage, in the paper 64k of 74k steps, so that a trial needs eight epochs to have
-    a second; 0: policy gradient alone; 1: none."""
+    """Share of the steps in the first stage, in the paper 64k of 74k; 0: policy gradient alone; 1: none."""
     supervised_gate: Literal["straight_through", "soft", "gumbel"] = "straight_through"
     """Gates of the first stage. Gumbel: drawn, with a gradient through the noise, and paid for skipping already."""
     reinforcement_learning_rate: float = Field(default=0.1, gt=0)

@@ -70,6 +70,8 @@ TRIALS = {
     "skipped blocks, both stages": (RESNET, supernet(name="skipnet", supervised_share=0.5)),
     "skipped blocks, convolutional gates": (RESNET, supernet(name="skipnet", supervised_share=0.5, gate="ff1")),
     "skipped blocks, from scratch": (TIED, supernet(name="skipnet", supervised_share=0)),
+    "dropped blocks, all stages": (RESNET, supernet(name="blockdrop", plain_share=0.2, policy_share=0.4)),
+    "dropped blocks, from scratch": (TIED, supernet(name="blockdrop", plain_share=0, policy_share=0)),
     "tied": (TIED, network(TIED, depth=3)),
 }
 
