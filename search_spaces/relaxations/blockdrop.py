@@ -15,7 +15,7 @@ Training and validation compute every block and multiply, as the authors' code d
 for what it computes; a trial is priced as if all of it were the third stage, the costliest.
 `search_spaces.dynamic.skipping` runs the network without what it drops.
 
-Differences: the code's learning rates are Adam's own, here they are multiples of the study's; its bonus for entropy
+Differences: the shares and the learning rates are ours; the code's rates are Adam's own, here they are multiples of the study's; its bonus for entropy
 counts -p log p alone, so that it also pays for dropping, and for blocks outside the curriculum too; in its joint stage
 the policy's loss is a sum over the batch beside a mean, which Adam does not see; the paper's first block of a stage can
 be dropped, its shortcut stays.
@@ -50,9 +50,9 @@ from search_spaces.values import CONFIG
 class BlockDrop:
     """Learns which blocks each input drops, in a chain with one stage and nothing else to choose, tied or not."""
 
-    plain_share: float = Field(default=0.5, ge=0, le=1)
+    plain_share: float = Field(default=0.4, ge=0, le=1)
     """Share of the steps that train the chain alone."""
-    policy_share: float = Field(default=0.25, ge=0, le=1)
+    policy_share: float = Field(default=0.1, ge=0, le=1)
     """Share of the steps that train the policy alone; what is left trains both."""
     curriculum_share: float = Field(default=0.5, ge=0, le=1)
     """Share of the policy's own stage after which it controls all blocks; 0: from the start."""
@@ -66,9 +66,9 @@ class BlockDrop:
     """Gamma while both are trained."""
     entropy_weight: float = Field(default=0.1, ge=0)
     """Bonus per nat of each decision's entropy while the policy is trained alone."""
-    policy_learning_rate: float = Field(default=1.0, gt=0)
+    policy_learning_rate: float = Field(default=0.3, gt=0)
     """Peak while the policy is trained alone, as a multiple of the study's."""
-    joint_learning_rate: float = Field(default=0.5, gt=0)
+    joint_learning_rate: float = Field(default=1.0, gt=0)
     """Peak while both are trained, as a multiple of the study's."""
 
     recipe = "joint"

@@ -56,10 +56,11 @@ class SkipNet:
     gate: Literal["recurrent", "ff1", "ff2"] = "recurrent"
     """One LSTM for all blocks; or, for images, convolutions in front of each: FFGate-I, or the smaller FFGate-II."""
     supervised_share: float = Field(default=0.865, ge=0, le=1)
-    """Share of the steps in the first stage, in the paper 64k of 74k; 0: policy gradient alone; 1: none."""
+    """Share of the steps in the first stage, in the paper 64k of 74k; a short trial needs a longer second stage to
+    skip anything; 0: policy gradient alone; 1: none."""
     supervised_gate: Literal["straight_through", "soft", "gumbel"] = "straight_through"
     """Gates of the first stage. Gumbel: drawn, with a gradient through the noise, and paid for skipping already."""
-    reinforcement_learning_rate: float = Field(default=0.1, gt=0)
+    reinforcement_learning_rate: float = Field(default=1.0, gt=0)
     """Peak learning rate of the second stage, as a multiple of the study's."""
     alpha: float = Field(default=0.1, ge=0)
     """What it is worth to skip all blocks, in nats; as in the authors' code."""
@@ -154,4 +155,3 @@ class SkipNetwork(SkippingNetwork):
                 field="gate",
             )
         return FeedForwardGates([FEED_FORWARD[kind](width) for _ in range(num_gates)])
-

@@ -46,7 +46,7 @@ class SkippingNetwork(nn.Module):
 
     def num_policies(self) -> int:
         """Distinct ones among them."""
-        return len(self.policies().unique(dim=0))
+        return len(torch.unique(self.policies(), dim=0))
 
     def constrain(self) -> None:
         """Nothing to do: scores are defined everywhere."""

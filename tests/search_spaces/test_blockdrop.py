@@ -189,9 +189,7 @@ def test_the_bonus_for_entropy_is_paid_while_the_policy_is_alone():
 
 
 def test_stages_follow_the_shares():
-    network = blockdrop(
-        mlp(), plain_share=0.4, policy_share=0.2, policy_learning_rate=0.3, joint_learning_rate=0.1
-    )
+    network = blockdrop(mlp(), plain_share=0.4, policy_share=0.2, policy_learning_rate=0.3, joint_learning_rate=0.1)
     assert network.stages() == (
         TrainingStage(begins=0.0),
         TrainingStage(begins=0.4, learning_rate=0.3),
