@@ -93,7 +93,7 @@ class Trainer:
             self.network,
             job.proposal.recipe_options,
             training=job.training,
-            num_steps=(job.proposal.schedule_epochs or job.epochs) * len(self.batches),
+            num_steps=self._schedule_epochs * len(self.batches),
         )
         self.inference_flops = 0
         self._flops_of_mixtures: dict[Hashable, int] = {}
@@ -103,6 +103,11 @@ class Trainer:
     def trained(self) -> int:
         """Epochs that the network has been trained for."""
         return self.epochs[-1].number if self.epochs else self.job.proposal.resumed_epochs
+
+    @property
+    def _schedule_epochs(self) -> int:
+        """What schedules span: longer than the trial where another may go on from it."""
+        return self.job.proposal.schedule_epochs or self.job.epochs
 
     def train(self) -> Measurement:
         """Run every epoch that was granted, then measure.
@@ -139,7 +144,7 @@ class Trainer:
         self._seed_generators(derive_seed(self.job.seed, "train", number))
         self.meter.count_epoch()  # first: an epoch that breaks is one all the same
         if isinstance(self.network, Annealed):
-            self.network.anneal(number / self.job.epochs)
+            self.network.anneal(number / self._schedule_epochs)
         train_loss = self._train(number)
         scored, readings = self._validate()
         return Epoch(

@@ -75,7 +75,7 @@ BROKEN = [
     (
         "space.family=vgg",
         "space.family:",
-        "allowed: cell, mlp, resnet, tabular, transformer, or package.module:attribute",
+        "allowed: cell, dynamic, mlp, resnet, tabular, transformer, or package.module:attribute",
     ),
     ("space.input_shape=[2]", "space.input_shape:", "is set by the task"),
     ("space.dept=3", "space.dept:", "allowed: depth, width, stages, ops, block_width"),

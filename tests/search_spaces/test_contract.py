@@ -14,7 +14,7 @@ from search_spaces.architecture import canonical_json
 from search_spaces.compose import crossover, enumerate_space, mutate, sample, size, trace, validate
 from search_spaces.flops import count_flops, inference_flops, level_flops
 from search_spaces.values import dump, load
-from tests.search_spaces.examples import EXAMPLES, example_space
+from tests.search_spaces.examples import CHAINS, EXAMPLES, example_space
 
 NUM_SAMPLES = 8
 NUM_MUTATIONS = 40
@@ -22,6 +22,11 @@ NUM_MUTATIONS = 40
 
 @pytest.fixture(params=list(EXAMPLES))
 def space(request) -> SearchSpace:
+    return example_space(request.param)
+
+
+@pytest.fixture(params=list(CHAINS))
+def chain_space(request) -> SearchSpace:
     return example_space(request.param)
 
 
@@ -130,7 +135,8 @@ def test_the_seed_of_torch_decides_the_weights(space):
     assert not torch.equal(states[0], states[2])
 
 
-def test_hidden_states_are_the_levels_that_forward_goes_through(space):
+def test_hidden_states_are_the_levels_that_forward_goes_through(chain_space):
+    space = chain_space
     x_B = batch(space)
     for one in samples(space):
         network = space.build(one).eval()
@@ -139,7 +145,8 @@ def test_hidden_states_are_the_levels_that_forward_goes_through(space):
         assert torch.equal(network.head(states[-1]), network(x_B))
 
 
-def test_level_flops_add_up_to_what_the_real_forward_costs(space):
+def test_level_flops_add_up_to_what_the_real_forward_costs(chain_space):
+    space = chain_space
     for one in samples(space):
         network = space.build(one)
         before = copy.deepcopy(network.state_dict())
@@ -152,7 +159,8 @@ def test_level_flops_add_up_to_what_the_real_forward_costs(space):
         assert sum(levels) == count_flops(lambda network=network: network(batch(space, 1))) > 0
 
 
-def test_the_gradient_reaches_every_parameter(space):
+def test_the_gradient_reaches_every_parameter(chain_space):
+    space = chain_space
     for one in samples(space):
         torch.manual_seed(0)
         network = space.build(one)

@@ -34,6 +34,13 @@ TRANSFORMER = {"family": "transformer", "depth": [1, 2], "width": 8, "heads": 2}
 
 TIED = {"family": "mlp", "depth": [1, 3, 4], "width": 8, "ops": ["residual"], "tied": True}
 
+DYNAMIC = {
+    "family": "dynamic",
+    "chain": RESNET,
+    "exits": {"distillation": 0.5},
+    "gates": {"gate": ["recurrent", "ff1"], "supervised_share": 0.5},
+}
+
 
 def supernet(**options):
     return supernet_proposal(options)
@@ -68,6 +75,10 @@ TRIALS = {
     "skipped blocks, convolutional gates": (RESNET, supernet(name="skipnet", supervised_share=0.5, gate="ff1")),
     "skipped blocks, from scratch": (TIED, supernet(name="skipnet", supervised_share=0)),
     "tied": (TIED, network(TIED, depth=3)),
+    "exits of an architecture": (DYNAMIC, network(DYNAMIC, depth=3, mechanism="exits")),
+    "gates of an architecture, both stages": (DYNAMIC, network(DYNAMIC, depth=3, mechanism="gates")),
+    "convolutional gates of an architecture": (DYNAMIC, network(DYNAMIC, mechanism="gates", **{"gates.gate": "ff1"})),
+    "static among dynamic": (DYNAMIC, network(DYNAMIC, depth=3)),
 }
 
 
