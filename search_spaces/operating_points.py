@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-OWN, DELIVERED = "own", "delivered"
-"""Models: with the weights that the trial has trained, or, in a final trial, with those that the run delivers."""
-VALIDATION, TEST = "validation", "test"
-"""Splits. Settings are chosen on validation data."""
+Model = Literal["own", "delivered"]
+"""With the weights that the trial has trained, or, in a final trial, with those that the run delivers."""
+Part = Literal["validation", "test"]
+"""Of the data. Settings are chosen on validation data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +40,8 @@ class OperatingPoint:
 class MeasuredPoint:
     """An operating point of a trial."""
 
-    model: Literal["own", "delivered"]
-    split: Literal["validation", "test"]
+    model: Model
+    split: Part
     setting: Setting
     point: OperatingPoint
     latency_ms_batch1: float | None = None

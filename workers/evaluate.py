@@ -64,7 +64,7 @@ def evaluate(network: nn.Module, split: Split, *, kind: ChargeKind, meter: Meter
     def count(batch: Split) -> None:
         sums.add(meter.step(name, kind, lambda batch: network(batch.x), batch), batch.y)
 
-    _sweep(network, split, count, kind=kind, meter=meter)
+    sweep(network, split, count, kind=kind, meter=meter)
     return sums.mean()
 
 
@@ -91,7 +91,7 @@ def evaluate_levels(network: Probed, split: Split, *, kind: ChargeKind, meter: M
             sizes_L = torch.stack(list(probe.sizes)).float() * len(batch)
             sizes = sizes_L if not len(sizes) else sizes + sizes_L
 
-    _sweep(network, split, count, kind=kind, meter=meter)
+    sweep(network, split, count, kind=kind, meter=meter)
     scales = (sizes / len(split)).sqrt().tolist()
     readings = {
         SCALED_WEIGHT: tuple(abs(w) * scale for w, scale in zip(network.profile(), scales, strict=True))
@@ -104,7 +104,8 @@ def evaluate_levels(network: Probed, split: Split, *, kind: ChargeKind, meter: M
     return whole.mean(), {name: values for name, values in readings.items() if values}
 
 
-def _sweep(network: nn.Module, split: Split, count: Callable[[Split], None], *, kind: ChargeKind, meter: Meter) -> None:
+def sweep(network: nn.Module, split: Split, count: Callable[[Split], None], *, kind: ChargeKind, meter: Meter) -> None:
+    """Show `count` every batch of the split, with `network` in evaluation mode; device time is charged as `kind`."""
     was_training = network.training
     network.eval()
     with meter.clock(kind), torch.no_grad():
