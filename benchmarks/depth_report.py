@@ -15,8 +15,8 @@ from statistics import fmean
 
 import pandas as pd
 from as_markdown import head, row
-from depth_tasks import MIDDLE
-from learned_depth import BOOSTED, CLAIM, FIXED, GRIDS, LEARNED, RESULTS
+from depth_tasks import JOINT
+from learned_depth import BOOSTED, CLAIM, FIXED, GRIDS, LEARNED, RESULTS, SEARCHED, TASKS
 
 from nas.statistics.bootstrap import mean
 from nas.statistics.equivalence import MARGIN, paired_equivalence
@@ -24,7 +24,6 @@ from nas.statistics.estimate import Estimate
 from nas.statistics.improvement import probability_of_improvement
 
 DELIVERED, RETRAINED = "delivered_test", "retrained_test"
-GUESS = f"fixed-{MIDDLE}"
 
 
 def main() -> None:
@@ -35,12 +34,20 @@ def main() -> None:
     runs = pd.read_csv(arguments.results)
     for share in arguments.shares or sorted(runs["share"].unique()):
         of_share = runs[runs["share"] == share]
-        print(f"\n## {100 * share:g} % of the grid's compute\n")
-        accuracies(of_share, DELIVERED, "Delivered: the network that a run holds when its budget is spent")
-        accuracies(of_share, RETRAINED, "Retrained: its depth under one final protocol")
-        depths(of_share)
-        against_grids(of_share)
-        claim(of_share)
+        is_joint = of_share["task"].isin(JOINT)
+        for title, part in (("depth", of_share[~is_joint]), ("depth and operations", of_share[is_joint])):
+            if len(part):
+                print(f"\n## {100 * share:g} % of the grid's compute: {title}\n")
+                report(part)
+
+
+def report(runs: pd.DataFrame) -> None:
+    """All tables of one share, of spaces of one kind."""
+    accuracies(runs, DELIVERED, "Delivered: the network that a run holds when its budget is spent")
+    accuracies(runs, RETRAINED, "Retrained: what it chose, under one final protocol")
+    depths(runs)
+    against_grids(runs)
+    claim(runs)
 
 
 def accuracies(runs: pd.DataFrame, score: str, title: str) -> None:
@@ -78,7 +85,11 @@ def against_grids(runs: pd.DataFrame) -> None:
     """
     tables = {str(task): scores(of_task).dropna() for task, of_task in runs.groupby("task", sort=False)}
     grids = {task: best(table, GRIDS) for task, table in tables.items()}
-    labels = [label for label in (*LEARNED, *BOOSTED) if any(label in table for table in tables.values())]
+    labels = [
+        label
+        for label in dict.fromkeys((*LEARNED, *BOOSTED, *SEARCHED))
+        if any(label in table for table in tables.values())
+    ]
     print("### Delivered, points over the best grid of the task / probability of improvement\n")
     head(
         "method", *(f"{task} ({grids[task]})" for task in tables), *(f"mean over {one}" for one in ("the best", *GRIDS))
@@ -130,17 +141,18 @@ def improvement(table: pd.DataFrame, label: str, against: str) -> Estimate:
 
 def claim(runs: pd.DataFrame) -> None:
     """The method against the best grid, the ceiling and the guess, task by task."""
+    tables = {str(task): scores(of_task) for task, of_task in runs.groupby("task", sort=False)}
+    tables = {task: table for task, table in tables.items() if CLAIM in table}
+    if not tables:
+        return
     print(f"### `{CLAIM}` against the best grid, the ceiling and the practitioner's guess\n")
     head(
-        *("task", "best grid", "ceiling", f"guess ({GUESS})", CLAIM, "against the best grid, points"),
+        *("task", "best grid", "ceiling", "guess", CLAIM, "against the best grid, points"),
         *("P(improvement)", f"worse by {100 * MARGIN:g} points: p", "P(ceiling beats the grid)", "against the guess"),
     )
     closed = []
-    for task, of_task in runs.groupby("task", sort=False):
-        table = scores(of_task)
-        if CLAIM not in table:
-            continue
-        means = table.mean()
+    for task, table in tables.items():
+        means, guess = table.mean(), f"fixed-{TASKS[task].guess}"
         grid, ceiling = best(table, GRIDS), best(table, FIXED)
         differences = paired(table, CLAIM, grid)
         equivalence = paired_equivalence([differences], MARGIN)
@@ -149,18 +161,17 @@ def claim(runs: pd.DataFrame) -> None:
             f"{task} ({len(differences)} seeds)",
             f"{grid} {100 * means[grid]:.2f}",
             f"{ceiling} {100 * means[ceiling]:.2f}",
-            f"{100 * means[GUESS]:.2f}",
+            f"{guess} {100 * means[guess]:.2f}",
             f"{100 * means[CLAIM]:.2f}",
             points(mean([differences], bounds=(-1.0, 1.0))),
             interval(improvement(table, CLAIM, grid)),
             f"{equivalence.no_worse:.3f}" if equivalence else "-",
             interval(improvement(table, ceiling, grid)),
-            points(mean([paired(table, CLAIM, GUESS)], bounds=(-1.0, 1.0))),
+            points(mean([paired(table, CLAIM, guess)], bounds=(-1.0, 1.0))),
         )
     gained, gaps = (sum(one[index] for one in closed) for index in (0, 1))
-    if closed:
-        share = 100 * gained / gaps
-        print(f"\nOf the gap between the best grid and the ceiling, summed over tasks, it closes {share:.0f} %.")
+    share = 100 * gained / gaps
+    print(f"\nOf the gap between the best grid and the ceiling, summed over tasks, it closes {share:.0f} %.")
 
 
 def points(estimate: Estimate) -> str:

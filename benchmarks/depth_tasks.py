@@ -1,22 +1,24 @@
 """The tasks on which learned depth is compared with the grid, and those on which its hyperparameters were chosen.
 
-A task is a data set, a space whose only choice is depth, and a training that is long enough: trebling its epochs does
-not change the order of the depths beyond noise (`learned_depth.py convergence`). Sizes are small, because the question
-is about depth and every study trains some thousand networks.
+A task is a data set, a space whose only choice is depth (in `JOINT`: beside the operation of every block), and a
+training that is long enough: trebling its epochs does not change the order of the depths beyond noise
+(`learned_depth.py convergence`). Sizes are small, because the question is about depth and every study trains some
+thousand networks.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 DATA = Path(os.environ.get("NAS_DATA", "../shared/data")).resolve()
 DEPTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12)
-MIDDLE = 6
-"""What a practitioner might guess."""
+DEEP = (1, 2, 3, 4, 6, 8, 10, 12, 16)
+SHALLOW = (1, 2, 3, 4, 5, 6)
+"""For joint spaces, which double with every level: 126 networks of two operations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,21 @@ class DepthTask:
         """Section `training` of its studies."""
         return {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
 
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """To choose from."""
+        return tuple(self.space["depth"])
+
+    @property
+    def guess(self) -> int:
+        """What a practitioner might guess: half of the deepest."""
+        return self.depths[-1] // 2
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether blocks have operations to choose from, too."""
+        return len(self.space.get("ops", ())) > 1
+
 
 def dense(width: int) -> dict[str, Any]:
     return {"family": "mlp", "depth": list(DEPTHS), "width": width}
@@ -41,6 +58,10 @@ def dense(width: int) -> dict[str, Any]:
 
 def residual(width: int) -> dict[str, Any]:
     return {"family": "mlp", "depth": list(DEPTHS), "width": width, "ops": ["residual"]}
+
+
+def mixed(width: int) -> dict[str, Any]:
+    return {"family": "mlp", "depth": list(SHALLOW), "width": width, "ops": ["dense", "residual"]}
 
 
 def convolutional(width: int, op: str) -> dict[str, Any]:
@@ -88,8 +109,28 @@ REPORTED = {
     ),
     "letter": DepthTask(task=table("letter", 2000, 1000, 6000), space=residual(32), epochs=30),
     "pendigits": DepthTask(task=table("pendigits", 1000, 1000, 4000), space=dense(32), epochs=40),
+    "text": DepthTask(
+        task={
+            "name": "text",
+            "path": str(DATA / "tinyshakespeare.txt"),
+            "context": 32,
+            "train_size": 1000,
+            "validation_size": 300,
+            "test_size": 1000,
+        },
+        space={"family": "transformer", "depth": list(DEEP), "width": 24},
+        epochs=6,
+        batch_size=16,
+    ),
 }
 """What is reported. Nothing was tuned on them."""
+
+JOINT = {
+    "letter and operations": replace(REPORTED["letter"], space=mixed(32)),
+    "pendigits and operations": replace(REPORTED["pendigits"], space=mixed(32)),
+    "spiral and operations": replace(REPORTED["spiral"], space=mixed(16)),
+}
+"""Depth together with the operation of every block."""
 
 TUNING = {
     "vowel": DepthTask(task=table("vowel", 400, 200, 390), space=residual(24), epochs=40),

@@ -22,7 +22,7 @@ from typing import Any
 
 import as_markdown
 import pandas as pd
-from depth_tasks import DEPTHS, MIDDLE, REPORTED, TUNING, DepthTask
+from depth_tasks import DEEP, DEPTHS, JOINT, REPORTED, TUNING, DepthTask
 
 from nas import Store, open_store, parse_spec, resume_study, run_study
 
@@ -40,7 +40,7 @@ GRIDS: dict[str, dict[str, Any]] = {
     "grid-halving": {"method": "successive_halving", "num_candidates": len(DEPTHS)},
 }
 FIXED: dict[str, dict[str, Any]] = {
-    f"fixed-{depth}": {"method": "fixed", "architecture": {"depth": depth}} for depth in DEPTHS
+    f"fixed-{depth}": {"method": "fixed", "architecture": {"depth": depth}} for depth in sorted({*DEPTHS, *DEEP})
 }
 ON_FROM_THE_SUPERNET = {"search_share": 0.1, "derived_start": "supernet", "derive_top": 1}
 """A tenth of the budget for learning the depth; then the chosen prefix goes on with its weights, first for as long as
@@ -98,13 +98,24 @@ LONGER = 3
 """Times the epochs of a task, to see whether the order of depths changes."""
 
 BOOSTED: dict[str, dict[str, Any]] = {
-    f"boosting-{depth}": {"method": "boosting", "depth": depth} for depth in (1, 3, MIDDLE)
+    f"boosting-{depth}": {"method": "boosting", "depth": depth} for depth in (1, 3, 6)
 }
 """Boosting on a depth that is given: what is left of its gain without learning the depth."""
 
 CLAIM = "boosting"
 """The one method, with one set of hyperparameters, for which the claim is tested. Chosen on the tuning tasks."""
-METHODS = {**GRIDS, **FIXED, **BOOSTED, **LEARNED}
+SEARCHED: dict[str, dict[str, Any]] = {
+    "random": {"method": "random"},
+    "evolution": {"method": "evolution", "population": 20, "tournament": 5},
+    "reinforce": {"method": "reinforce"},
+    "local-search": {"method": "local_search"},
+    "tpe": {"method": "tpe"},
+    "predictor": {"method": "predictor"},
+    "darts": {"method": "darts"},
+}
+"""What learns depth together with operations. Mixtures of depths alone cannot be asked for those."""
+METHODS = {**GRIDS, **FIXED, **BOOSTED, **LEARNED, **SEARCHED}
+TASKS = {**REPORTED, **TUNING, **JOINT}
 
 
 def main() -> None:
@@ -112,7 +123,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run")
     run.add_argument("--share", type=float, default=0.25)
-    run.add_argument("--tasks", nargs="+", choices=[*REPORTED, *TUNING], default=list(REPORTED))
+    run.add_argument("--tasks", nargs="+", choices=list(TASKS), default=[*REPORTED, *JOINT])
     run.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     run.add_argument("--seeds", type=int, default=10)
     run.add_argument("--results", type=Path, default=RESULTS)
@@ -132,7 +143,11 @@ def main() -> None:
 def run_task(store: Store, name: str, share: float, labels: Sequence[str], num_seeds: int, results: Path) -> None:
     """Run what is missing of one task at one share of the grid's cost."""
     done = known(results)
-    missing = [label for label in labels if not {(name, share, label, seed) for seed in range(num_seeds)} <= done]
+    missing = [
+        label
+        for label in methods_of(TASKS[name], labels)
+        if not {(name, share, label, seed) for seed in range(num_seeds)} <= done
+    ]
     if not missing:
         return
     spec = study_file(name, share, {label: METHODS[label] for label in missing}, num_seeds)
@@ -145,9 +160,17 @@ def run_task(store: Store, name: str, share: float, labels: Sequence[str], num_s
     print(f"{name} at {share:g}: {', '.join(missing)}", file=sys.stderr, flush=True)
 
 
+def methods_of(task: DepthTask, labels: Sequence[str]) -> list[str]:
+    """Those of the methods that the space of the task allows."""
+    learners = SEARCHED if task.is_joint else {**LEARNED, **BOOSTED}
+    fixed = [label for label, method in FIXED.items() if method["architecture"]["depth"] in task.depths]
+    allowed = {*GRIDS, *fixed, *learners}
+    return [label for label in labels if label in allowed]
+
+
 def study_file(name: str, share: float, methods: Mapping[str, Mapping[str, Any]], num_seeds: int) -> dict[str, Any]:
     """One study: these methods on one task. Its name depends on all that it does."""
-    task: DepthTask = {**REPORTED, **TUNING}[name]
+    task = TASKS[name]
     spec = {
         "task": dict(task.task),
         "space": dict(task.space),
@@ -166,7 +189,7 @@ def convergence(store: Store, names: Sequence[str], num_seeds: int) -> None:
     """Print validation accuracies by depth after E and 3 E epochs, and Spearman's correlation of their means."""
     as_markdown.head("task", "epochs", *(f"depth {depth}" for depth in DEPTHS), "order of the means")
     for name in names:
-        task = {**REPORTED, **TUNING}[name]
+        task = TASKS[name]
         means = []
         for factor in (1, LONGER):
             accuracy = full_grid(store, name, num_seeds, task.epochs * factor)

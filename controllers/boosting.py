@@ -1,21 +1,23 @@
-"""Boosting: a network of learned depth; and if it has memorised its examples, shallow ones on top of it.
+"""Boosting: a network of learned depth, trained on while that helps, then shallow ones on top of it.
 
 An elastic supernet learns the depth of the first member, which goes on with the weights of that prefix. A supernet
 whose training was too short for any level to beat a guess knows nothing of depths; the first member then has the middle
 one, and fresh weights.
 
-What training leaves to gain is then read off the two losses of the first member. If its training loss is near its
-validation loss, the network can still learn, and the rest of the budget trains it on. If it is far below, more training
-would only memorise, and the rest is spent on new members, one after the other. The last layer of a new member starts at
-zero, so that the sum of all goes on from where it is, and the members before it stay as they are. A member is priced as
-if all were trained, so that something is left over in the end: with it the run trains all members together, the
-corrective step of GrowNet.
+The rest of the budget is spent in equal parts. While training on helps, the first member is trained on. Two losses say
+when it no longer does: its training loss is far below its validation loss, so that more training would memorise; or
+its validation loss has fallen by less than a fifth in the last part, so that fresh weights promise more. From then on
+every part trains a new member on top of the sum so far. The last layer of a new member starts at zero, so that the sum
+goes on from where it is, and the members before it stay as they are. A network that has memorised its examples is too
+sure of them to leave anything to learn; so its logits are divided by the root of its temperature, which is half of what
+would calibrate it.
 
 Networks as weak learners of gradient boosting are GrowNet (Badirli et al., 2020, arXiv 2002.07971); growth by members
-as well as by levels is AdaNet (Cortes et al., ICML 2017, arXiv 1607.01097).
+as well as by levels is AdaNet (Cortes et al., ICML 2017, arXiv 1607.01097); temperatures are Guo et al.'s (ICML 2017,
+arXiv 1706.04599).
 
-Differences from the papers: members are trained on the loss of the sum itself, not on its gradients; the corrective
-step is one, short and last; new members have one depth, the smallest, and no rival.
+Differences from the papers: members are trained on the loss of the sum itself, not on its gradients; there is no
+corrective step for all members, which would undo what frozen ones gain; new members have one depth, and no rival.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from controllers.fixed import as_long_as_paid
 from controllers.growing import finishing
 from controllers.one_shot import OneShot
 from controllers.supernets import supernet_proposal
-from controllers.trial import AS_LONG_AS_PAID, Proposal, Status, Trial
+from controllers.trial import AS_LONG_AS_PAID, TEMPERATURE, Proposal, Status, Trial
 from search_spaces.errors import InvalidInput, SearchExhausted
 from search_spaces.readings import LEVEL_LOSS
 from search_spaces.relaxations.chains import architecture_of, chain_of_depths, check_depths, middle_depth
@@ -44,7 +46,7 @@ GUESSING = 0.95
 
 @dataclass(kw_only=True, config=CONFIG)
 class Boosting:
-    """The supernet, unless the depth is given; the first member; then that trained on, or new members."""
+    """The supernet, unless the depth is given; the first member; then parts that train it on or add to it."""
 
     space: SearchSpace = Field(repr=False)
     seed: int
@@ -53,13 +55,18 @@ class Boosting:
     search_share: float = Field(default=0.1, gt=0, lt=1)
     """Part of the run's budget that the supernet is trained for."""
     first_share: float = Field(default=0.4, gt=0, lt=1)
-    """Part of the run's budget that the first member is trained for."""
+    """Part of the run's budget that the first member is trained for at first."""
+    num_parts: int = Field(default=3, ge=1)
+    """Equal parts that the rest is spent in: each trains the first member on, or a new one."""
     memorised_below: float = Field(default=0.5, ge=0)
-    """Training loss by validation loss, below which the first member counts as one that has memorised its examples."""
-    num_new_members: int = Field(default=2, ge=1)
-    """Members beside the first, which share equally in what is left."""
+    """Training loss by validation loss, below which a sum counts as one that has memorised its examples."""
+    stuck_above: float = Field(default=0.8, ge=0)
+    """Validation loss by that before the last part, above which training on counts as of no use."""
     member_depth: int | None = None
-    """Depth of a new member; none: the smallest of the space."""
+    """Depth of a new member on one that has memorised; none: the smallest of the space. On one that is stuck, a new
+    member is as deep as the first."""
+    calibration: float = Field(default=0.5, ge=0, le=1)
+    """Power of the first member's temperature that its logits are divided by under new members; 0: they stay."""
 
     def __post_init__(self) -> None:
         self._chain, self._depths = chain_of_depths(self.space, method="boosting")
@@ -80,15 +87,16 @@ class Boosting:
             return self._search.ask(number)
         if step == 0:
             proposal = self._first_member()
-            return proposal and replace(proposal, budget_share=self.first_share, keep=True)
+            return proposal and replace(proposal, budget_share=self.first_share, calibrate=True, keep=True)
         line = [self._told[index] for index in range(self._first, number) if index in self._told]
         if failed := [trial for trial in line if trial.status is not Status.COMPLETE]:
-            raise SearchExhausted(f"member {len(line)} failed: {failed[0].reason}")
-        if line and step > (self.num_new_members if self._has_memorised() else 1):
+            raise SearchExhausted(f"trial {failed[0].number} failed: {failed[0].reason}")
+        if step > self.num_parts:
             raise SearchExhausted("the budget's last part is spent")
         if len(line) < step:
             return None
-        return self._new_member(line[-1]) if self._has_memorised() else finishing(line[-1])
+        proposal = self._new_member(line[-1]) if self._is_trained(line) else self._training_on(line[-1])
+        return replace(proposal, budget_share=None if step == self.num_parts else self._part())
 
     def tell(self, trial: Trial) -> None:
         self._told[trial.number] = trial
@@ -119,36 +127,59 @@ class Boosting:
         return self._search.ask(self._first)
 
     def _has_learned_nothing(self) -> bool:
-        """Whether the supernet is trained, and no level of it does better than a guess."""
-        supernet = self._told.get(0)
-        if supernet is None or supernet.measurement is None:
+        """Whether the supernet has failed, or no level of it does better than a guess."""
+        if 0 not in self._told:
             return False
-        losses = [supernet.measurement.readings[LEVEL_LOSS][depth] for depth in self._depths]
+        measured = self._told[0].measurement
+        if measured is None:
+            return True
+        losses = [measured.readings[LEVEL_LOSS][depth] for depth in self._depths]
         return min(losses) > GUESSING * math.log(self._chain.num_classes)
 
-    def _has_memorised(self) -> bool:
-        """Whether the first member has."""
-        measured = self._told[self._first].measurement
-        assert measured is not None
-        return measured.metrics["train_loss"] < self.memorised_below * measured.metrics["val_loss"]
+    def _part(self) -> float:
+        """Of the run's budget."""
+        searched = 0.0 if self._search is None else self.search_share
+        return (1 - searched - self.first_share) / self.num_parts
+
+    def _is_trained(self, line: Sequence[Trial]) -> bool:
+        """Whether training on is of no use. It never is again once there are members on top."""
+        if line[-1].architecture is None or self._has_memorised(line[-1]):
+            return True
+        return len(line) > 1 and _loss(line[-1], "val") > self.stuck_above * _loss(line[-2], "val")
+
+    def _has_memorised(self, trial: Trial) -> bool:
+        return _loss(trial, "train") < self.memorised_below * _loss(trial, "val")
+
+    def _training_on(self, parent: Trial) -> Proposal:
+        """The first member once more, from where it is."""
+        return replace(finishing(parent), calibrate=True, keep=True)
 
     def _new_member(self, parent: Trial) -> Proposal:
         """One more member on top of those that `parent` holds."""
         depths = _depths(parent)
-        is_last = len(depths) == self.num_new_members
-        searched = 0.0 if self._search is None else self.search_share
-        share = (1 - searched - self.first_share) / self.num_new_members
+        depth = self._member_depth if self._has_memorised(parent) else depths[0]
+        is_first = parent.architecture is not None
         return replace(
-            supernet_proposal({"name": "ensemble", "depths": [*depths, self._member_depth], "mix": "sum"}),
+            supernet_proposal({"name": "ensemble", "depths": [*depths, depth], "mix": "sum"}),
             epochs=AS_LONG_AS_PAID,
             min_epochs=1,
-            budget_share=None if is_last else share,
             parent=parent.number,
-            inherits={"members": len(depths)},
+            inherits={"members": len(depths), "temperature": self._softening(parent) if is_first else 1.0},
             deliverable=True,
             keep=True,
             prunable=False,
         )
+
+    def _softening(self, trial: Trial) -> float:
+        """What the logits of a first member are divided by."""
+        assert trial.measurement is not None
+        temperature = max(trial.measurement.metrics.get(TEMPERATURE, 1.0), 1.0)
+        return math.pow(temperature, self.calibration)
+
+
+def _loss(trial: Trial, split: str) -> float:
+    assert trial.measurement is not None
+    return trial.measurement.metrics[f"{split}_loss"]
 
 
 def _depths(trial: Trial) -> tuple[int, ...]:

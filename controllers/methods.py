@@ -10,10 +10,13 @@ from controllers.asha import Asha
 from controllers.autogrow import AutoGrow
 from controllers.boosting import Boosting
 from controllers.controller import Controller
+from controllers.distillation import Distillation
 from controllers.evolution import Evolution
 from controllers.fixed import Fixed
 from controllers.grid import Grid
 from controllers.local_search import LocalSearch
+from controllers.lottery_ticket import LotteryTicket
+from controllers.magnitude_pruning import MagnitudePruning
 from controllers.net2deeper import Net2Deeper
 from controllers.one_shot import OneShot, one_shot_options
 from controllers.optuna_numeric import CmaEs, Qmc
@@ -35,11 +38,14 @@ CONTROLLERS: dict[str, type[Controller]] = {
     "boosting": Boosting,
     "brute_force": BruteForce,
     "cmaes": CmaEs,
+    "distillation": Distillation,
     "evolution": Evolution,
     "fixed": Fixed,
     "gp": Gp,
     "grid": Grid,
     "local_search": LocalSearch,
+    "lottery_ticket": LotteryTicket,
+    "magnitude_pruning": MagnitudePruning,
     "net2deeper": Net2Deeper,
     "nsga2": Nsga2,
     "nsga3": Nsga3,

@@ -17,6 +17,9 @@ from search_spaces.readings import Readings
 SCORE = "val_accuracy"
 """The metric that selection maximises. Test data never enters it."""
 
+TEMPERATURE = "temperature"
+"""The metric of a trial that was calibrated: by it, logits would have to be divided (Guo et al., ICML 2017)."""
+
 AS_LONG_AS_PAID = 1_000_000
 """As `Proposal.epochs`: train for as long as the budget pays."""
 
@@ -62,7 +65,7 @@ class Proposal:
     min_epochs: int | None = None
     """Fewest epochs accepted when the budget does not pay for all; None: all or nothing."""
     budget_share: float | None = None
-    """Largest part of the run's whole budget that this trial may take."""
+    """Largest part of the run's whole budget that this trial may take, or `min_epochs` if those cost more."""
     parent: int | None = None
     """Number of the trial of the same run whose weights this one starts from."""
     inherits: Mapping[str, Any] = field(default_factory=dict)
@@ -70,6 +73,8 @@ class Proposal:
     needs to know. Empty: it is the same network."""
     keep: bool = False
     """Whether the weights are kept while the run searches, because later trials may inherit them."""
+    calibrate: bool = False
+    """Whether the last epoch also measures the `TEMPERATURE` at which validation loss is least, for later trials."""
     resumed_epochs: int = 0
     """Epochs that `parent` has trained, if this trial goes on where that one stopped: with its weights, optimizer,
     schedule, seed and epoch count. Only the epochs beyond are trained and paid. 0: a training of its own."""

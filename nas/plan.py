@@ -16,6 +16,7 @@ from controllers.cost import Cost, Unit
 from controllers.grid import Grid
 from controllers.seeded import Seeded, without_seeds
 from controllers.seeds import derive_seed
+from controllers.trial import Proposal, Status, Trial
 from nas.prices import Prices, TablePrices, TrainingPrices
 from nas.records import RunPlan
 from nas.spec import MAX_AMOUNT, MethodSpec, StudySpec
@@ -175,28 +176,38 @@ class Plan:
         return int(getattr(budget, self.unit) * self.unit.atoms)
 
     def _check_first_trial(self, method: MethodSpec) -> None:
-        """Refuse a budget that does not pay for the first thing that the method asks for."""
+        """Refuse a budget that pays for nothing of what the method asks for before it is given up."""
         if self.unit is Unit.DEVICE_SECONDS and self.shape is not None:
             return  # nobody knows yet how fast the workers are
-        try:
-            proposal = self.controllers[method.label].ask(0)
-        except SearchExhausted as error:
-            raise InvalidInput(f"{method.label} has nothing to propose: {error}", field="methods") from None
-        if proposal is None:
-            return
+        controller = self.make_controller(method, self.spec.seeds[0])
+        refused: list[int] = []
+        for number in range(self.spec.limits.idle_proposals):
+            try:
+                proposal = controller.ask(number)
+            except SearchExhausted as error:
+                if not refused:
+                    raise InvalidInput(f"{method.label} has nothing to propose: {error}", field="methods") from None
+                break
+            needed = None if proposal is None else self._least(proposal)
+            if proposal is None or needed is None or needed <= self.budget:
+                return
+            refused.append(needed)
+            epochs = proposal.epochs or self.spec.training.epochs
+            controller.tell(Trial(number=number, proposal=proposal, epochs=epochs, seed=0, status=Status.FAILED))
+        name = "of_grid" if self.spec.budget.of_grid is not None else self.unit
+        raise InvalidInput(
+            f"must pay for the first trial of {method.label}, {min(refused) / self.unit.atoms:.4g} {self.unit}, "
+            f"got {self.budget / self.unit.atoms:.4g}",
+            field=f"budget.{name}",
+        )
+
+    def _least(self, proposal: Proposal) -> int | None:
+        """Atoms that it costs at least; None: it cannot be built, which is data that the run will record."""
         try:
             costs = self.prices.tariff(proposal, Throughput(GUESSED_US_PER_FLOP))
         except TrialFailed:
-            return  # that is data: the run will record it
-        needed = costs.price(proposal.min_epochs or proposal.epochs or self.spec.training.epochs)
-        available = int((proposal.budget_share or 1.0) * self.budget)
-        if needed > available:
-            name = "of_grid" if self.spec.budget.of_grid is not None else self.unit
-            raise InvalidInput(
-                f"must pay for the first trial of {method.label}, {needed / self.unit.atoms:.4g} {self.unit}, "
-                f"got {available / self.unit.atoms:.4g}",
-                field=f"budget.{name}",
-            )
+            return None
+        return costs.price(proposal.min_epochs or proposal.epochs or self.spec.training.epochs)
 
 
 def _space(spec: StudySpec, data: SearchData | None) -> SearchSpace:

@@ -40,25 +40,32 @@ class Purse:
             TrialFailed: the network cannot be built or run.
         """
         costs = self._tariff(proposal)
+        wanted, fewest = self.wanted(proposal), self._fewest(proposal)
         amount = self.ledger.free
         if proposal.budget_share is not None:
-            amount = min(amount, int(proposal.budget_share * self.plan.budget))
-        wanted = self.wanted(proposal)
+            share = int(proposal.budget_share * self.plan.budget)
+            amount = min(amount, max(share, costs.price(fewest)))
         epochs = min(wanted, costs.affordable(amount))
-        fewest = wanted if proposal.min_epochs is None else min(proposal.min_epochs, wanted)
-        fewest = max(fewest, proposal.resumed_epochs + 1)
         return Grant(epochs=epochs, reserved=costs.price(epochs)) if epochs >= fewest else None
 
     def wanted(self, proposal: Proposal) -> int:
         """Epochs that the proposal asks for."""
         return proposal.epochs or self.study.spec.training.epochs
 
+    def is_beyond_reach(self, proposal: Proposal) -> bool:
+        """Whether the whole budget would not pay for it, as far as that can be known beforehand."""
+        return self.plan.unit is not Unit.DEVICE_SECONDS and self._least(proposal) > self.plan.budget
+
     def shortage(self, proposal: Proposal) -> str:
         """Why there is no grant."""
         unit = self.plan.unit
-        needed = self._tariff(proposal).price(proposal.min_epochs or self.wanted(proposal))
-        asked, left = (quantities.amount(atoms / unit.atoms, unit) for atoms in (needed, self.ledger.free))
-        return f"budget spent: the next trial needs {asked}, {left} are left"
+        needed, left, whole = (
+            quantities.amount(atoms / unit.atoms, unit)
+            for atoms in (self._least(proposal), self.ledger.free, self.plan.budget)
+        )
+        if self.is_beyond_reach(proposal):
+            return f"needs {needed}, the whole budget is {whole}"
+        return f"budget spent: the next trial needs {needed}, {left} are left"
 
     def max_flops(self, trial: Trial) -> int | None:
         """Most FLOPs that the worker may spend on a search trial, if the budget counts FLOPs."""
@@ -128,6 +135,16 @@ class Purse:
         prices = self.study.prices
         lost = prices.conclusion_cost(trial) if is_trained else prices.epoch_cost(trial)
         return replace(lost, device_us=self.throughput.predict_us(lost.flops))
+
+    def _fewest(self, proposal: Proposal) -> int:
+        """Epochs that it has to reach."""
+        wanted = self.wanted(proposal)
+        fewest = wanted if proposal.min_epochs is None else min(proposal.min_epochs, wanted)
+        return max(fewest, proposal.resumed_epochs + 1)
+
+    def _least(self, proposal: Proposal) -> int:
+        """Atoms that it costs at least."""
+        return self._tariff(proposal).price(self._fewest(proposal))
 
     def _tariff(self, proposal: Proposal) -> Tariff:
         return self.study.prices.tariff(proposal, self.throughput)

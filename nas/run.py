@@ -202,6 +202,9 @@ class Run:
         except TrialFailed as error:
             self._refuse(proposal, str(error))
             return None
+        if granted is None and self.purse.is_beyond_reach(proposal):
+            self._refuse(proposal, self.purse.shortage(proposal))  # others may be cheaper
+            return None
         if granted is None:
             self._end_search(self.purse.shortage(proposal))
             return None
@@ -263,7 +266,7 @@ class Run:
         )
 
     def _refuse(self, proposal: Proposal, reason: str) -> None:
-        """A network that cannot even be priced fails before it costs anything."""
+        """A network that cannot be priced, or never be paid, fails before it costs anything."""
         self._conclude_at_once(proposal, 0, Status.FAILED, reason=reason)
 
     def _conclude_at_once(

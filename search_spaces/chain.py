@@ -1,7 +1,8 @@
 """The network on which most depth work happens: stem, blocks 1..L, head.
 
 Level 0 is the stem's output, level l the output of block l. Shapes: `x_B...` is a batch of inputs,
-`h_B...` a hidden state, `y_BK` logits (B batch, K classes).
+`h_B...` a hidden state, `y_BK` logits (B batch, K classes). Where blocks hand on several tensors, a hidden state is a
+tuple of them, as in `search_spaces.multiscale_network`.
 """
 
 from __future__ import annotations

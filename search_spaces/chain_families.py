@@ -5,12 +5,14 @@ from __future__ import annotations
 from search_spaces.cell import Cell
 from search_spaces.chain_space import ChainSpace
 from search_spaces.mlp import Mlp
+from search_spaces.mobile import Mobile
 from search_spaces.resnet import Resnet
 from search_spaces.transformer import Transformer
 
 CHAINS: dict[str, type[ChainSpace]] = {
     "mlp": Mlp,
     "resnet": Resnet,
+    "mobile": Mobile,
     "transformer": Transformer,
     "cell": Cell,
 }

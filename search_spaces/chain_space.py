@@ -8,8 +8,8 @@ In a tied chain one block is applied `depth` times, as in a recurrent network: i
 `block.width`, its parameters count once and its FLOPs at every application. A tied chain of one block is an ordinary
 one, and has its id.
 
-A family (`mlp`, `resnet`, `transformer`, `cell`) is a subclass that names its `operations` and implements `make_stem`,
-`make_block` and `make_head`.
+A family (`mlp`, `resnet`, `mobile`, `transformer`, `cell`) is a subclass that names its `operations` and implements
+`make_stem`, `make_block` and `make_head`.
 """
 
 from __future__ import annotations

@@ -9,11 +9,12 @@ from search_spaces.chain_families import CHAINS
 from search_spaces.dynamic_space import FAMILY as DYNAMIC
 from search_spaces.dynamic_space import DynamicSpace
 from search_spaces.from_options import space_from
+from search_spaces.multiscale import Multiscale
 from search_spaces.space import SearchSpace
 from search_spaces.tabular import FAMILY as TABULAR
 from search_spaces.tabular import Tabular
 
-SPACES: dict[str, type[SearchSpace]] = {**CHAINS, DYNAMIC: DynamicSpace, TABULAR: Tabular}
+SPACES: dict[str, type[SearchSpace]] = {**CHAINS, DYNAMIC: DynamicSpace, "multiscale": Multiscale, TABULAR: Tabular}
 """Search spaces by the name that a study file uses. Adding one is one file and one line, here or in `CHAINS`."""
 
 

@@ -34,12 +34,29 @@ def count_flops(function: Callable[[], object]) -> int:
 
 def inference_flops(network: nn.Module, input_shape: tuple[int, ...]) -> int:
     """Forward FLOPs of one input in eval mode. Nothing is computed and the network stays as it is."""
-    return _forward(_on_meta(network), _one_input(input_shape))[1]
+    return _forward(_on_meta(network), _one_input(input_shape))[1].get_total_flops()
 
 
 def level_flops(chain: Chain, input_shape: tuple[int, ...]) -> tuple[int, ...]:
     """`inference_flops`, part by part: stem, block 1..L, head."""
-    return tuple(flops for _, flops in _part_by_part(chain, input_shape))
+    return tuple(counter.get_total_flops() for _, counter in _part_by_part(chain, input_shape))
+
+
+def module_flops(chain: Chain, input_shape: tuple[int, ...]) -> tuple[dict[str, int], ...]:
+    """`level_flops`, each by the modules within that part, under their names there; the empty name is all of it."""
+    counters = (counter for _, counter in _part_by_part(chain, input_shape))
+    return tuple(_by_module(part, counter) for part, counter in zip(chain.parts(), counters, strict=True))
+
+
+def _by_module(part: nn.Module, counter: FlopCounterMode) -> dict[str, int]:
+    """The counter calls a module by the class of the whole and its name within."""
+    prefix = f"{type(part).__name__}."
+    within = {
+        name.removeprefix(prefix): sum(counts.values())
+        for name, counts in counter.get_flop_counts().items()
+        if name.startswith(prefix)
+    }
+    return {**within, "": counter.get_total_flops()}
 
 
 def level_shapes(chain: Chain, input_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
@@ -47,13 +64,13 @@ def level_shapes(chain: Chain, input_shape: tuple[int, ...]) -> tuple[tuple[int,
     return tuple(tuple(h_B.shape[1:]) for h_B, _ in _part_by_part(chain, input_shape)[:-1])
 
 
-def _part_by_part(chain: Chain, input_shape: tuple[int, ...]) -> list[tuple[Tensor, int]]:
-    """What stem, blocks and head give for one input, and their FLOPs."""
+def _part_by_part(chain: Chain, input_shape: tuple[int, ...]) -> list[tuple[Tensor, FlopCounterMode]]:
+    """What stem, blocks and head give for one input, and who counted their FLOPs."""
     h_B = _one_input(input_shape)
     parts = []
     for part in _on_meta(chain).parts():
-        h_B, part_flops = _forward(part, h_B)
-        parts.append((h_B, part_flops))
+        h_B, counter = _forward(part, h_B)
+        parts.append((h_B, counter))
     return parts
 
 
@@ -62,10 +79,10 @@ def _one_input(input_shape: tuple[int, ...]) -> Tensor:
 
 
 @torch.no_grad()
-def _forward(module: nn.Module, x_B: Tensor) -> tuple[Tensor, int]:
+def _forward(module: nn.Module, x_B: Tensor) -> tuple[Tensor, FlopCounterMode]:
     with flop_counter() as counter:
         y_B: Tensor = module(x_B)
-    return y_B, int(counter.get_total_flops())
+    return y_B, counter
 
 
 def _on_meta(network: Network) -> Network:

@@ -7,15 +7,20 @@ Shapes: B batch, C channels, H and W height and width, K classes.
 
 from __future__ import annotations
 
-import math
-
-import torch
 from pydantic.dataclasses import dataclass as validated
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from search_spaces.chain_space import Block, ChainSpace
-from search_spaces.image import check_strides, conv_bn, image_shape, pooled_linear
+from search_spaces.image import (
+    check_strides,
+    conv_bn,
+    image_shape,
+    make_unit_convolution,
+    moments_after_relu,
+    normalizations,
+    pooled_linear,
+)
 from search_spaces.values import CONFIG
 
 BOTTLENECK_REDUCTION = 4
@@ -83,36 +88,13 @@ class Resnet(ChainSpace):
         block, as far as a normalised channel is Gaussian: exact in evaluation, near in training.
         """
         if isinstance(block, ResidualBlock):
-            last = _batch_norms(block.body)[-1]
+            last = normalizations(block.body)[-1]
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
             return
         (convolution,) = (layer for layer in block.modules() if isinstance(layer, nn.Conv2d))
-        (normalization,) = _batch_norms(block)
-        mean_C, variance_C = _moments_after_relu(_batch_norms(previous)[-1])
-        nn.init.dirac_(convolution.weight)
-        with torch.no_grad():
-            assert normalization.running_mean is not None
-            assert normalization.running_var is not None
-            normalization.running_mean.copy_(mean_C)
-            normalization.running_var.copy_(variance_C)
-            normalization.weight.copy_((variance_C + normalization.eps).sqrt())
-            normalization.bias.copy_(mean_C)
-
-
-def _batch_norms(module: nn.Module) -> list[nn.BatchNorm2d]:
-    return [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
-
-
-@torch.no_grad()
-def _moments_after_relu(normalization: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Mean and variance `[C]` of `max(0, x)` where x is Gaussian with the mean and deviation of the normalisation."""
-    mean_C, deviation_C = normalization.bias, normalization.weight.abs().clamp_min(normalization.eps)
-    ratio_C = mean_C / deviation_C
-    above_C, density_C = torch.special.ndtr(ratio_C), torch.exp(-(ratio_C**2) / 2) / math.sqrt(2 * math.pi)
-    rectified_C = mean_C * above_C + deviation_C * density_C
-    square_C = (mean_C**2 + deviation_C**2) * above_C + mean_C * deviation_C * density_C
-    return rectified_C, (square_C - rectified_C**2).clamp_min(0)
+        (normalization,) = normalizations(block)
+        make_unit_convolution(convolution, normalization, *moments_after_relu(normalizations(previous)[-1]))
 
 
 def _basic(block: Block) -> nn.Module:

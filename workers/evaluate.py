@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from controllers.cost import ChargeKind
+from search_spaces.dynamic.calibration import fit_temperatures
 from search_spaces.readings import (
     LEVEL_ACCURACY,
     LEVEL_DOUBT,
@@ -35,6 +36,8 @@ class Evaluation:
     """In [0, 1]."""
     loss: float
     """Cross-entropy in nats."""
+    temperature: float | None = None
+    """At which the loss would be least, if that was asked."""
 
 
 class Sums:
@@ -57,15 +60,27 @@ class Sums:
         return Evaluation(accuracy=self.correct.item() / self.count, loss=self.loss.item() / self.count)
 
 
-def evaluate(network: nn.Module, split: Split, *, kind: ChargeKind, meter: Meter) -> Evaluation:
-    """Run `network` in evaluation mode over the whole split, and charge it as `kind`."""
+def evaluate(
+    network: nn.Module, split: Split, *, kind: ChargeKind, meter: Meter, calibrate: bool = False
+) -> Evaluation:
+    """Run `network` in evaluation mode over the whole split, and charge it as `kind`.
+
+    To `calibrate` costs no other pass: it looks at the same logits.
+    """
     sums, name = Sums(split.y.device), pass_name("forward", network)
+    logits: list[Tensor] = []
 
     def count(batch: Split) -> None:
-        sums.add(meter.step(name, kind, lambda batch: network(batch.x), batch), batch.y)
+        y_BK = meter.step(name, kind, lambda batch: network(batch.x), batch)
+        sums.add(y_BK, batch.y)
+        if calibrate:
+            logits.append(y_BK.flatten(0, -2))
 
     sweep(network, split, count, kind=kind, meter=meter)
-    return sums.mean()
+    if not calibrate:
+        return sums.mean()
+    temperature = fit_temperatures(torch.cat(logits).unsqueeze(0), split.y.flatten()).item()
+    return replace(sums.mean(), temperature=temperature)
 
 
 def evaluate_levels(network: Probed, split: Split, *, kind: ChargeKind, meter: Meter) -> tuple[Evaluation, Readings]:

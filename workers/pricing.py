@@ -28,7 +28,7 @@ from search_spaces.architecture import canonical_json
 from search_spaces.chain_space import ChainSpace
 from search_spaces.errors import TrialFailed
 from search_spaces.flops import count_flops
-from search_spaces.relaxations.relaxation import Bayesian, Concluding, Growing, Probed
+from search_spaces.relaxations.relaxation import Bayesian, Concluding, Freezing, Growing, Probed
 from search_spaces.space import SearchSpace
 from workers.build import build_network
 from workers.evaluate import BATCH_SIZE
@@ -108,6 +108,8 @@ class Pricer:
     def _whole(self, proposal: Proposal, training: Training) -> int:
         shape = self.shape
         network = build_network(proposal, self.space, seed=0)
+        if isinstance(network, Freezing) and proposal.inherits:
+            network.freeze(**proposal.inherits)
         if isinstance(network, Bayesian):
             network.begin(shape.num_train * math.prod(shape.label_shape))
         steps = shape.steps(training.batch_size)
@@ -176,7 +178,8 @@ def _network(proposal: Proposal) -> str:
     """What is trained and how, as text."""
     architecture = proposal.architecture.id if proposal.architecture else None
     recipe = [proposal.recipe, dict(proposal.recipe_options)]
-    return canonical_json([architecture, dict(proposal.relaxation), recipe])
+    inherits = dict(proposal.inherits) if proposal.relaxation else {}
+    return canonical_json([architecture, dict(proposal.relaxation), recipe, inherits])
 
 
 def _part(

@@ -23,7 +23,7 @@ from torch import nn
 
 from controllers.cost import Charge, ChargeKind
 from controllers.seeds import derive_seed
-from controllers.trial import SCORE, Epoch, Kind, Measurement
+from controllers.trial import SCORE, TEMPERATURE, Epoch, Kind, Measurement
 from search_spaces import make_space
 from search_spaces.architecture import canonical_json
 from search_spaces.errors import TrialFailed
@@ -149,22 +149,24 @@ class Trainer:
         if isinstance(self.network, Annealed):
             self.network.anneal(number / self._schedule_epochs)
         train_loss = self._train(number)
-        scored, readings = self._validate()
+        calibrate = self.job.proposal.calibrate and number + 1 == self.job.epochs
+        scored, readings = self._validate(calibrate=calibrate)
+        temperature = {} if scored.temperature is None else {TEMPERATURE: scored.temperature}
         return Epoch(
             number=number + 1,
-            metrics={SCORE: scored.accuracy, "val_loss": scored.loss, "train_loss": train_loss},
+            metrics={SCORE: scored.accuracy, "val_loss": scored.loss, "train_loss": train_loss, **temperature},
             cost=self.meter.total(),
             profile=self.network.profile() if isinstance(self.network, Supernet) else (),
             readings=readings,
         )
 
-    def _validate(self) -> tuple[Evaluation, Readings]:
+    def _validate(self, *, calibrate: bool) -> tuple[Evaluation, Readings]:
         validation, network = self.data.validation, self.network
         if isinstance(network, Probed):
             scored, readings = evaluate_levels(network, validation, kind=ChargeKind.VALIDATE, meter=self.meter)
             self.inference_flops = self._mixture_flops(pass_name("forward", network))
             return scored, readings
-        scored = evaluate(network, validation, kind=ChargeKind.VALIDATE, meter=self.meter)
+        scored = evaluate(network, validation, kind=ChargeKind.VALIDATE, meter=self.meter, calibrate=calibrate)
         size = min(BATCH_SIZE, len(validation))
         self.inference_flops = self.meter.flops(pass_name("forward", network), size) // size
         return scored, {}

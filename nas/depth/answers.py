@@ -80,7 +80,7 @@ def supernets(
     """The supernets of a study that were trained to their end, in the order of their runs.
 
     Of a run that trained several, it is the one that it chose to deliver, or else the last. A plain sum of members
-    weighs nothing, and is none of them.
+    weighs nothing, and is none of them; nor is a pruned chain, whose levels have no weights but FLOPs.
 
     Args:
         runs: `RUN_COLUMNS` of one study.
@@ -89,7 +89,7 @@ def supernets(
         allowed: depths of the space.
     """
     trained = trials[(trials["kind"] == Kind.RELAXATION) & (trials["status"] == Status.COMPLETE)]
-    trained = trained[~trained["proposal"].map(_is_plain_sum).astype(bool)]
+    trained = trained[~trained["proposal"].map(_weighs_nothing).astype(bool)]
     is_chosen = trained["number"] == trained["run"].map(runs.set_index("run")["choice"])
     trained = trained.assign(is_chosen=is_chosen.fillna(value=False)).sort_values(["run", "is_chosen", "number"])
     trained = trained.drop_duplicates("run", keep="last")
@@ -100,9 +100,10 @@ def supernets(
             yield _supernet(last, str(relaxations[key]["relaxation"]["name"]), allowed)
 
 
-def _is_plain_sum(proposal: Mapping[str, Any]) -> bool:
+def _weighs_nothing(proposal: Mapping[str, Any]) -> bool:
     relaxation = proposal["relaxation"]
-    return bool(relaxation["name"] == "ensemble" and relaxation.get("mix") == "sum")
+    is_plain_sum = relaxation["name"] == "ensemble" and relaxation.get("mix") == "sum"
+    return bool(is_plain_sum or relaxation["name"] == "pruned")
 
 
 def _supernet(levels: pd.DataFrame, relaxation: str, allowed: Collection[int]) -> Supernet:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from search_spaces.dynamic.exit_rules import ExitRule, answers
-from search_spaces.dynamic.exits import Exits
+from search_spaces.dynamic.exits import Exits, rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,20 +34,20 @@ def run_compacted(network: Exits, x_B: Tensor, rule: ExitRule) -> Answers:
     blocks = list(network.chain.blocks)
     h_b, row_b = network.chain.stem(x_B), torch.arange(len(x_B), device=x_B.device)
     seen: list[Tensor] = []  # `y_bK` of every exit so far
-    rows, logits, exits = [], [], []
+    left, logits, exits = [], [], []
     for number, (previous, depth) in enumerate(pairwise((0, *network.depths))):
         for block in blocks[previous:depth]:
             h_b = block(h_b)
         seen.append(network.heads[str(depth)](h_b))
         leaves_b = rule.leaves(torch.stack(seen))
-        rows.append(row_b[leaves_b])
+        left.append(row_b[leaves_b])
         logits.append(seen[-1][leaves_b])
-        exits.append(torch.full_like(rows[-1], number))
+        exits.append(torch.full_like(left[-1], number))
         row_b = row_b[~leaves_b]
         if not len(row_b):
             break
-        h_b, seen = h_b[~leaves_b], [y_bK[~leaves_b] for y_bK in seen]
-    order_B = torch.cat(rows).argsort()
+        h_b, seen = rows(h_b, ~leaves_b), [y_bK[~leaves_b] for y_bK in seen]
+    order_B = torch.cat(left).argsort()
     return Answers(logits=torch.cat(logits)[order_B], exits=torch.cat(exits)[order_B])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from itertools import accumulate
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from search_spaces.architecture import Architecture, Option
 from search_spaces.chain_space import ChainSpace
 from search_spaces.compose import answer
-from search_spaces.errors import InvalidInput
+from search_spaces.errors import InvalidArchitecture, InvalidInput
 from search_spaces.space import SearchSpace
 
 
@@ -71,6 +71,24 @@ def chain_from_one(space: SearchSpace, *, method: str) -> tuple[ChainSpace, tupl
 def depths_from_one(space: ChainSpace) -> tuple[int, ...]:
     """The depths, of a space with one stage, that have a block."""
     return tuple(depth for depth in space.all_stages()[0].depth if depth >= 1)
+
+
+def chain_with(
+    space: SearchSpace, decisions: Mapping[str, Option], *, method: str, field: str
+) -> tuple[ChainSpace, Architecture]:
+    """`space`, known to be a chain space, and its chain with these decisions.
+
+    Of decisions not named, depths are the largest, and the others take their first option.
+
+    Raises:
+        InvalidInput: it is another kind of space, or, in `field`, a decision is none of it.
+    """
+    if not isinstance(space, ChainSpace):
+        raise InvalidInput(f"{method} needs a chain space, got {type(space).__name__}")
+    try:
+        return space, answer(space, {**with_depths(space, max_depths(space)), **decisions}, partial=True)
+    except InvalidArchitecture as error:
+        raise InvalidInput(str(error), field=field) from None
 
 
 def check_depths(depths: Sequence[int], allowed: Sequence[int], *, field: str = "depths") -> None:

@@ -91,10 +91,11 @@ class EnsembleNetwork(nn.Module):
         costs = [weight_cost(depth, self.options) for depth in self.depths]
         return self.weights_J.abs() @ torch.tensor(costs, device=self.weights_J.device)
 
-    def inherit(self, parent: Mapping[str, Tensor], *, members: int) -> None:
+    def inherit(self, parent: Mapping[str, Tensor], *, members: int, temperature: float = 1.0) -> None:
         """Take the first members, and freeze them, as they are in another ensemble; or the first, from a chain.
 
-        A new member starts with as much weight as the mean of the others, in a plain sum with an output of zero.
+        A new member starts with as much weight as the mean of the others; in a plain sum with a weight of one and an
+        output of zero. What the others say is divided by `temperature`.
 
         Raises:
             TrialFailed: the parent is not the beginning of this ensemble.
@@ -111,9 +112,14 @@ class EnsembleNetwork(nn.Module):
                 if name not in state or state[name].shape != tensor.shape:
                     raise TrialFailed(f"an ensemble of depths {list(self.depths)} has no place for {name}")
                 state[name] = tensor
-        old_J = parent["weights_J"][:members]
-        state["weights_J"] = torch.cat([old_J, old_J.mean().expand(len(self.depths) - members)])
+        old_J = parent["weights_J"][:members] / temperature
+        new = old_J.mean() if self.options.mix == "weighted" else torch.ones_like(old_J[0])
+        state["weights_J"] = torch.cat([old_J, new.expand(len(self.depths) - members)])
         self.load_state_dict(state)
+        self.freeze(members=members)
+
+    def freeze(self, *, members: int, temperature: float = 1.0) -> None:
+        """Train the first members no more."""
         self.num_frozen = members
         for parameter in self._frozen_parameters():
             parameter.requires_grad_(False)

@@ -38,6 +38,7 @@ from search_spaces.chain_space import ChainSpace
 from search_spaces.dynamic.conditional import run_compacted
 from search_spaces.dynamic.dynamic import Observed
 from search_spaces.dynamic.exit_rules import ExitRule, budget_shares, confidence, quantile_thresholds
+from search_spaces.dynamic.exits import read_exits
 from search_spaces.dynamic.operating_point import exit_flops, operating_point
 from search_spaces.operating_points import OperatingPoint, Setting
 from search_spaces.relaxations.distillation import distillation
@@ -90,8 +91,7 @@ class ExitNetwork(nn.Module):
 
     def exit_logits(self, x_B: Tensor) -> list[Tensor]:
         """Logits `y_BK` of every exit."""
-        states = self.chain.hidden_states(x_B)
-        return [self._read(depth, states[depth]) for depth in self.depths]
+        return read_exits(self, x_B)
 
     def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:
         """The weighted mean of the losses of all exits."""

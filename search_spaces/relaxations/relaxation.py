@@ -108,6 +108,14 @@ class Heir(Protocol):
         """
 
 
+@runtime_checkable
+class Freezing(Protocol):
+    """What it inherits stays as it is, so that it costs less to train."""
+
+    def freeze(self, **how: Any) -> None:
+        """Freeze what `Proposal.inherits` says that it inherits."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Probe:
     """What one pass over a batch shows of every level 0..L."""

@@ -38,7 +38,7 @@ def random_study(rng):
     if rng.random() < 0.15:
         methods += [{"method": "reinforce", "num_units": 4, "num_layers": 1}]
     epochs = int(rng.integers(1, 8))
-    trials = float(rng.uniform(0.2, 12))
+    trials = float(np.exp(rng.uniform(np.log(0.01), np.log(12))))
     unit = str(rng.choice(list(Unit)))
     amount = {
         "flops": int(50 * PER_STEP * epochs * trials),

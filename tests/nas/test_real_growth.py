@@ -27,7 +27,10 @@ FILE = {
 METHODS = {
     "adanet": {},
     "autogrow": {"patience": 4},
-    "boosting": {"memorised_below": 100},  # whatever it has learned
+    "boosting": {"memorised_below": 100, "num_parts": 2},  # whatever it has learned
+    "distillation": {"student": {"depth": 1}},
+    "lottery_ticket": {"num_rounds": 3},
+    "magnitude_pruning": {"num_rounds": 3, "scope": "global"},
     "net2deeper": {"min_gain": 0},
     "stacking": {},
     "elastic": {"derived_start": "supernet", "derived_epochs": "all"},
@@ -76,7 +79,7 @@ def test_the_run_pays_for_every_stage_and_keeps_only_its_choice(method, tmp_path
     assert found["spent"] > 0.9 * found["budget"]  # the last stage takes what is left, but for less than an epoch
     heirs = [number for number, job in jobs.items() if job.proposal.inherits]
     none = dict.fromkeys(("layer_select", "multi_exit", "skipnet"), 0)
-    assert len(heirs) >= {**none, "elastic": 1, "halting": 1, "boosting": 2}.get(method, 3)
+    assert len(heirs) >= {**none, "elastic": 1, "halting": 1, "boosting": 2, "distillation": 1}.get(method, 3)
     assert [int(path.name) for path in (tmp_path / "files" / "000").iterdir()] == [found["choice"]]
 
 
@@ -113,3 +116,59 @@ def test_a_supernet_is_delivered_and_retrained_as_it_is(tmp_path):
     (found,) = tables["runs"].to_dict("records")
     assert found["delivered_test_accuracy"] > 0.2  # of ten classes
     assert tables["trials"]["depth"].isna().all()  # a mixture has none
+
+
+def test_masks_travel_with_the_weights_and_the_initial_ones_with_them(tmp_path):
+    """The deepest chain has 64 x 8, four times 8 x 8 and 8 x 10 weights; a round keeps 80 %, of the last 90 %."""
+    tables, jobs, weights = play("lottery_ticket", tmp_path)
+    rounds = [number for number, job in jobs.items() if job.proposal.kind is Kind.RELAXATION]
+    assert rounds == [0, 1, 2, 3]
+    masks = [name for name in weights[0] if name.endswith(".mask")]
+    left = [[int(weights[number][name].sum()) for name in masks] for number in rounds]
+    assert left == [
+        [512, 64, 64, 64, 64, 80],
+        [410, 51, 51, 51, 51, 72],  # of 64, round(12.8) are cut
+        [328, 41, 41, 41, 41, 65],
+        [262, 33, 33, 33, 33, 59],  # of 65, round(6.5) is the even 6
+    ]
+    initial = {name for name in weights[0] if name.startswith("initial.")}
+    assert initial
+    assert all(torch.equal(weights[number][name], weights[0][name]) for number in rounds for name in initial)
+    profiles = tables["depth_profiles"].groupby(["number", "epoch"])["weight"].sum().groupby("number").last()
+    trials = tables["trials"].set_index("number")
+    for number, counts in zip(rounds, left, strict=True):
+        assert profiles[number] == 2 * sum(counts)  # effective
+        assert trials["inference_flops"][number] == 2 * sum(left[0])  # dense
+
+
+def test_a_student_is_delivered_alone_and_retrained_without_its_teacher(tmp_path):
+    tables, jobs, weights = play("distillation", tmp_path)
+    assert [job.proposal.kind for job in jobs.values()] == [Kind.ARCHITECTURE, Kind.RELAXATION, Kind.FINAL]
+    (found,) = tables["runs"].to_dict("records")
+    assert found["choice"] == 1
+    trials = tables["trials"].set_index("number")
+    teacher, student = ((64 * 8 + 4 * 8 * 8 + 8 * 10, 8 + 4 * 8 + 10), (64 * 8 + 8 * 8 + 8 * 10, 8 + 8 + 10))
+    for number, (products, biases) in enumerate((teacher, student, student)):
+        assert trials["inference_flops"][number] == 2 * products
+        assert trials["num_parameters"][number] == products + biases
+    assert all(torch.equal(weights[1][f"teacher.{name}"], tensor) for name, tensor in weights[0].items())
+    # Of a step with 16 digits, the final one pays for forward, backward and update of the student's layers alone.
+    step = 2 * 16 * (2 * 64 * 8 + 3 * 8 * 8 + 3 * 8 * 10)
+    charges = tables["charges"].set_index(["number", "kind"])["flops"]
+    assert charges[2, "train"] == 4 * step
+    epochs = jobs[1].epochs
+    assert charges[1, "train"] == epochs * 4 * (step + 2 * 16 * teacher[0])
+
+
+@pytest.mark.parametrize("method", ["adanet", "boosting"])
+def test_members_that_stay_as_they_are_are_priced_as_such(method, tmp_path):
+    """To the FLOP: they only answer, and a worker counts what it really does."""
+    tables, jobs, _ = play(method, tmp_path)
+    plan = Plan(parse_spec({**FILE, "methods": [{"method": method, **METHODS[method]}]}))
+    search = tables["charges"][tables["charges"]["account"] == "search"]
+    paid = search.groupby("number")["flops"].sum()
+    heirs = {number: job for number, job in jobs.items() if "members" in job.proposal.inherits}
+    assert len(heirs) >= 2
+    for number, job in heirs.items():
+        epoch = plan.prices.pricer.epoch_cost(job.proposal, plan.spec.training)
+        assert paid[number] == epoch.flops * job.epochs

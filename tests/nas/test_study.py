@@ -8,12 +8,14 @@ from controllers.random import Random
 from controllers.trial import SCORE, Kind, Measurement, Status
 from nas.records import Account, Charged, Phase, RunChanged, StudyChanged, StudyStatus, TrialFinished, TrialLost
 from nas.study import Study
-from search_spaces.errors import TrialFailed
+from search_spaces.errors import InvalidInput, TrialFailed
 from tests.nas import fakes
 from workers.job import Failure
 
 EPOCH = 100
 """FLOPs of one epoch of every network of these tests."""
+GIANT = 8
+"""The depth whose epoch costs a hundred times that."""
 CONCLUSION = 30
 """FLOPs of what a supernet does after its last epoch, if it selects by removal."""
 
@@ -22,7 +24,8 @@ class FlatPricer(fakes.FakePricer):
     def epoch_cost(self, proposal, training):
         if proposal.architecture is not None and proposal.architecture.depth == 9:
             raise TrialFailed("depth 9 cannot be built")
-        return Cost(flops=EPOCH, epochs=1)
+        is_giant = proposal.architecture is not None and proposal.architecture.depth == GIANT
+        return Cost(flops=EPOCH * (100 if is_giant else 1), epochs=1)
 
     def conclusion_cost(self, proposal):
         return Cost(flops=CONCLUSION if proposal.relaxation.get("select") == "removal" else 0)
@@ -360,6 +363,35 @@ def test_a_budget_too_small_for_anything_ends_at_once(study):
     assert timed.propose() is None
     assert timed.done
     assert timed.runs[0].stop_reason.startswith("no trial completed; budget spent")
+
+
+def test_what_the_whole_budget_would_not_pay_is_refused_and_the_search_goes_on(study):
+    grid = study("grid", budget=450, depth=(GIANT, 1, GIANT - 1))
+    depths = [grid.propose().trial.architecture.depth]
+    search_order = [trial.trial for trial in grid.past if isinstance(trial, TrialFinished)]
+    assert [(trial.architecture.depth, trial.status, trial.measurement) for trial in search_order] == [
+        (GIANT, Status.FAILED, None)
+    ]
+    assert search_order[0].reason == "needs 20 kFLOPs, the whole budget is 450 FLOPs"
+    assert depths == [1]
+
+
+def test_a_giant_that_only_what_is_left_does_not_pay_ends_the_search(study):
+    grid = study("grid", budget=20_100, depth=(1, GIANT, 2))
+    search(grid, 0.5)
+    assert grid.propose().trial.proposal.kind is Kind.CONTINUATION
+    assert grid.runs[0].stop_reason == "budget spent: the next trial needs 20 kFLOPs, 19.9 kFLOPs are left"
+
+
+def test_nothing_but_giants_is_bad_input(study):
+    with pytest.raises(InvalidInput, match=r"must pay for the first trial of fixed, 1e\+04 flops, got 500"):
+        study({"method": "fixed", "architecture": {"depth": GIANT}}, budget=500, depth=(1, GIANT))
+
+
+def test_a_share_below_one_epoch_pays_for_one(study):
+    elastic = study({"method": "elastic", "search_share": 0.1}, budget=600)
+    supernet = elastic.propose().trial
+    assert (supernet.epochs, elastic.runs[0].ledger.free) == (1, 500)
 
 
 def test_a_supernet_takes_its_share_and_its_architectures_the_rest(study):

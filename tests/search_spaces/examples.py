@@ -53,6 +53,26 @@ CHAINS: dict[str, dict[str, Any]] = {
             "ops": ["separable", "plain", "basic"],
         },
     },
+    "mobile": {
+        "input_shape": (1, 8, 8),
+        "num_classes": 3,
+        "options": {
+            "family": "mobile",
+            "depth": [1, 2],
+            "width": 4,
+            "ops": ["inverted_residual", "separable", "fire"],
+            "block_width": [3, 4],
+        },
+    },
+    "mobile_stages": {
+        "input_shape": (3, 7, 5),
+        "num_classes": 3,
+        "options": {
+            "family": "mobile",
+            "stages": [{"depth": [0, 1], "width": 5}, {"depth": [1, 2], "width": [4, 8], "stride": 2}],
+            "ops": ["fire", "separable", "inverted_residual"],
+        },
+    },
     "transformer": {
         "input_shape": (1, 8, 8),
         "num_classes": 3,
@@ -138,8 +158,22 @@ DYNAMIC: dict[str, dict[str, Any]] = {
             "gates": {"gate": ["recurrent", "ff1", "ff2"], "alpha": 0.1},
         },
     },
+    "multiscale": {
+        "input_shape": (3, 8, 7),
+        "num_classes": 3,
+        "options": {
+            "family": "multiscale",
+            "depth": [1, 2, 5],
+            "scales": [1, 3, 4],
+            "growth": [1, 3],
+            "base": [1, 2],
+            "step": [1, 3],
+            "channels": 5,
+            "head_channels": 6,
+        },
+    },
 }
-"""The same for chains that may choose their depth per input."""
+"""The same for networks that may choose their depth per input."""
 
 EXAMPLES = {**CHAINS, **DYNAMIC}
 

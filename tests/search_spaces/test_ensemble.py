@@ -79,3 +79,15 @@ def test_a_plain_sum_adds_what_its_members_say():
     torch.testing.assert_close(heir(X), parent.members[0](X) + parent.members[1](X))
     torch.nn.init.ones_(heir.members[2].head.bias)
     torch.testing.assert_close(heir(X), parent(X) + 1)
+
+
+def test_a_first_member_is_softened_and_the_new_one_counts_in_full():
+    first, later = SPACE.build(architecture_of(SPACE, 4)), ensemble(depths=[4, 1, 1], mix="sum")
+    network = ensemble(depths=[4, 1], mix="sum")
+    network.inherit(first.state_dict(), members=1, temperature=2.0)
+    torch.testing.assert_close(network(X), first(X) / 2)
+    torch.nn.init.ones_(network.members[1].head.bias)
+    torch.testing.assert_close(network(X), first(X) / 2 + 1)
+    later.inherit(network.state_dict(), members=2)
+    torch.testing.assert_close(later(X), network(X))
+    assert later.weights_J.tolist() == [0.5, 1, 1]

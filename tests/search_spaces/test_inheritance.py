@@ -92,6 +92,9 @@ IDENTITIES = {
     "bottleneck": ({"family": "resnet", "width": 4, "ops": ["bottleneck"]}, (1, 8, 8)),
     "separable": ({"family": "resnet", "width": 4, "ops": ["separable"]}, (1, 8, 8)),
     "plain": ({"family": "resnet", "width": 4, "ops": ["plain"]}, (1, 8, 8)),
+    "inverted residual": ({"family": "mobile", "width": 4}, (1, 8, 8)),
+    "separable, not residual": ({"family": "mobile", "width": 4, "ops": ["separable"]}, (1, 8, 8)),
+    "fire": ({"family": "mobile", "width": 4, "ops": ["fire"]}, (1, 8, 8)),
     "encoder": ({"family": "transformer", "width": 4, "heads": 2}, (1, 8, 8)),
     "attention": ({"family": "transformer", "width": 4, "heads": 2, "ops": ["attention"]}, (1, 8, 8)),
     "feed_forward": ({"family": "transformer", "width": 4, "heads": 2, "ops": ["feed_forward"]}, (1, 8, 8)),
@@ -124,8 +127,10 @@ def test_an_identity_block_passes_on_what_it_is_given(name):
     torch.testing.assert_close(three, one)
 
 
-def test_an_identity_learns():
-    options, input_shape = IDENTITIES["residual"]
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_an_identity_learns(name):
+    torch.manual_seed(1)  # of four ReLUs, not all may be dead
+    options, input_shape = IDENTITIES[name]
     made = make_space({**options, "depth": [1, 2]}, input_shape=input_shape, num_classes=2)
     network = made.build(answer(made, {"depth": 2}))
     made.make_identity(network.blocks[1], network.blocks[0])

@@ -61,6 +61,13 @@ BAD = [
     ("cell", {"depth": 1, "ops": ["conv"]}, IMAGE, "ops", "must be among nor_conv_3x3"),
     ("cell", {"depth": 1, "block_width": 4}, IMAGE, "block_width", "inner width"),
     ("cell", {"stages": [STAGE, {**STAGE, "stride": 9}]}, IMAGE, "stages.1.stride", "below 1x1"),
+    ("multiscale", {}, IMAGE, "depth", "is required"),
+    ("multiscale", {"depth": [0, 4]}, IMAGE, "depth", "at least 1, got 0"),
+    ("multiscale", {"depth": 4, "step": 0}, IMAGE, "step", "at least 1, got 0"),
+    ("multiscale", {"depth": 4, "scales": [2, 5]}, (3, 64, 64), "scales", "at most 4, got 5"),
+    ("multiscale", {"depth": 4, "scales": 4}, (3, 8, 4), "scales", "4 would shrink the 8x4 image below 1x1"),
+    ("multiscale", {"depth": 4}, VECTOR, "input_shape", "image"),
+    ("multiscale", {"depth": 4}, (0, 8, 8), "input_shape", r"at least 1, got \[0, 8, 8\]"),
 ]
 
 

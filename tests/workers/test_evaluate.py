@@ -1,5 +1,8 @@
 """Levels are validated in the pass that validates the network, and each as if it were alone."""
 
+import math
+
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -64,3 +67,13 @@ def test_readings_are_means_over_the_whole_split():
     }
     assert total(meter.charges()).flops == 0  # nothing here multiplies matrices
     assert network.training
+
+
+def test_calibration_looks_at_the_same_pass():
+    """Of two classes and one pair of logits: softmax(z / T) is the share of right answers at T = z / logit(share)."""
+    split = Split(x=torch.tensor([[4.0, 0.0]]).expand(SIZE, 2), y=(torch.arange(SIZE) % 4 == 0).long())
+    meter = Meter(CPU)
+    scored = evaluate(nn.Identity(), split, kind=ChargeKind.VALIDATE, meter=meter, calibrate=True)
+    assert scored.temperature == pytest.approx(4 / math.log(3))
+    assert scored.accuracy == 0.75
+    assert evaluate(nn.Identity(), split, kind=ChargeKind.VALIDATE, meter=Meter(CPU)).temperature is None

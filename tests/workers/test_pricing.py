@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from controllers.cost import ChargeKind, total
 from controllers.supernets import supernet_proposal
@@ -17,6 +18,7 @@ from search_spaces.errors import TrialFailed
 from search_spaces.mlp import Mlp
 from tests.search_spaces.examples import EXAMPLES, make_example
 from tests.workers.blobs import MLP, TRAINING, architecture, blobs, job, train
+from workers.build import build_network
 from workers.pricing import DataShape, Pricer
 from workers.recipes import RECIPES
 
@@ -68,6 +70,7 @@ def chain(family, **fields):
 CHAINS = {
     "mlp": chain("mlp", depth=[0, 2, 3]),
     "resnet": chain("resnet", depth=[1, 2]),
+    "mobile": chain("mobile", depth=[1, 2]),
     "transformer": chain("transformer", depth=[1, 2], heads=2),
     "transformer_text": {**chain("transformer", depth=[1, 2], heads=2), "input_shape": (5,), "num_tokens": 3},
     "cell": chain("cell", depth=[1, 2]),
@@ -96,6 +99,7 @@ RELAXED = {
         "level": "validation",
     },
     "multi-exit": {"name": "multi_exit", "teachers": "later"},
+    "pruned": {"name": "pruned"},
     "skipnet": {"name": "skipnet"},
     "skipnet, from scratch": {"name": "skipnet", "supervised_share": 0},
 }
@@ -138,6 +142,16 @@ def test_a_text_has_no_operating_points():
     prices = pricer(make_example(example), example["input_shape"])
     assert prices.conclusion_cost(proposal).flops == 0
     assert prices.epoch_cost(proposal, TRAINING).flops == counted(example, proposal)
+
+
+@pytest.mark.parametrize("options", [{"name": "pruned"}, {"name": "distilled", "teacher": {}, "student": {"depth": 1}}])
+def test_stages_are_built_and_priced_without_values(options):
+    """Else they would be computed while they are priced, and a copy of a fake tensor warns."""
+    space = make_example(CHAINS["resnet"])
+    with FakeTensorMode():
+        network = build_network(supernet(options), space, seed=0)
+        network(torch.zeros(2, 1, 8, 8)).sum().backward()
+        network.eval()(torch.zeros(2, 1, 8, 8))
 
 
 @pytest.mark.parametrize("gate", ["ff1", "ff2"])

@@ -11,7 +11,7 @@ from torch import nn
 
 from controllers.cost import Charge, ChargeKind, total
 from controllers.seeds import derive_seed
-from controllers.trial import SCORE, Kind, Measurement, Proposal
+from controllers.trial import SCORE, TEMPERATURE, Kind, Measurement, Proposal
 from search_spaces import make_space
 from search_spaces.mlp import Mlp
 from tests.workers.blobs import MLP, TRAINING, Blobs, architecture, blobs, job, train
@@ -45,6 +45,13 @@ def _untimed(epoch):
 
 def without_time(charges):
     return tuple(Charge(kind=charge.kind, cost=replace(charge.cost, device_us=0)) for charge in charges)
+
+
+def test_the_last_epoch_is_calibrated_if_that_is_asked():
+    epochs = []
+    asked = job()
+    train(replace(asked, proposal=replace(asked.proposal, calibrate=True)), lambda epoch, _: epochs.append(epoch))
+    assert [TEMPERATURE in epoch.metrics for epoch in epochs] == [False, False, True]
 
 
 def test_three_epochs_counted_by_hand():

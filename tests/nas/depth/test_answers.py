@@ -128,6 +128,12 @@ def test_a_plain_sum_of_members_has_no_answer(answered):
     assert [(supernet.number, dict(supernet.depths)) for supernet in one.supernets] == [(0, {D2: 3, D4: 2})]
 
 
+def test_the_flops_of_a_pruned_chain_are_no_answer(answered):
+    pruned = Super(relaxation="pruned", epochs=[((512.0, 100.0, 90.0, 80.0, 200.0), {})])
+    one = answered([Run(label="lottery_ticket", seed=0, trials=[pruned], choice=0)])
+    assert (list(one.supernets), list(one.maps)) == ([], [])
+
+
 @pytest.mark.parametrize("method", ["elastic", "multi_exit"])
 def test_weights_that_are_given_are_no_answer(answered, method):
     """These train every level as much as they are told to; what their levels are worth is read from them."""

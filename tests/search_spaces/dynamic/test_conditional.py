@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from search_spaces import make_space
+from search_spaces.compose import answer
 from search_spaces.dynamic.conditional import run_compacted, run_masked
 from search_spaces.dynamic.exit_rules import ExitRule, confidence, entropy
 from search_spaces.dynamic.operating_point import exit_flops
@@ -17,6 +18,10 @@ FAMILIES = {
     "mlp_tied": ((5,), {"family": "mlp", "depth": [0, 1, 3, 4], "width": 8, "ops": ["residual"], "tied": True}),
     "resnet": ((1, 8, 8), {"family": "resnet", "depth": [1, 2, 3, 5], "width": 4}),
     "transformer": ((1, 8, 8), {"family": "transformer", "depth": [1, 2, 3, 4], "width": 8, "heads": 2}),
+    "multiscale": (
+        (1, 8, 8),
+        {"family": "multiscale", "depth": 7, "base": 1, "growth": 2, "channels": 4, "head_channels": 6},
+    ),
 }
 EVERYWHERE = pytest.mark.parametrize("family", FAMILIES)
 RULES = pytest.mark.parametrize("kind", ["confidence", "entropy", "patience"])
@@ -26,9 +31,11 @@ def network_and_inputs(family):
     """Heads as large as trained ones, and batch statistics that are not those of the batch."""
     torch.manual_seed(0)
     input_shape, options = FAMILIES[family]
-    network = make_relaxation({"name": "multi_exit"}).supernet(
-        make_space(options, input_shape=input_shape, num_classes=3)
-    )
+    space = make_space(options, input_shape=input_shape, num_classes=3)
+    if family == "multiscale":  # whose networks have exits of their own
+        network = space.build(answer(space, {}))
+    else:
+        network = make_relaxation({"name": "multi_exit"}).supernet(space)
     for head in network.heads.values():
         for layer in head.modules():
             if isinstance(layer, nn.Linear):
