@@ -11,6 +11,7 @@ from typing import Any
 from controllers.cost import Charge, Cost, total
 from search_spaces.architecture import Architecture
 from search_spaces.errors import TrialFailed
+from search_spaces.operating_points import MeasuredPoint
 from search_spaces.readings import Readings
 
 SCORE = "val_accuracy"
@@ -133,6 +134,8 @@ class Measurement:
     """What else is known of its levels then."""
     derived: tuple[Architecture, ...] = ()
     """Architectures that a relaxation points to, best first."""
+    points: tuple[MeasuredPoint, ...] = ()
+    """Of a network that chooses its depth per input."""
 
     def __post_init__(self) -> None:
         for name, value in self.metrics.items():

@@ -22,6 +22,7 @@ from controllers import CONTROLLERS
 from controllers.one_shot import OneShot
 from nas.spec import BudgetSpec, FinalSpec, Limits, MethodSpec, Resources, SchedulerSpec, StudySpec
 from search_spaces import SPACES
+from search_spaces.mechanisms import MECHANISMS
 from search_spaces.relaxations import RELAXATIONS
 from workers.tasks import TASKS
 from workers.training import Training
@@ -65,6 +66,8 @@ def page() -> Iterator[str]:
     yield "# Search spaces\n"
     for name, space in sorted(SPACES.items()):
         yield from section(f"`{name}`", space, without=FILLED_IN)
+    for name, mechanism in sorted(MECHANISMS.items()):
+        yield from section(f"`dynamic.{name}`", mechanism)
     yield "# Methods\n"
     for name, controller in sorted(CONTROLLERS.items()):
         if controller is not OneShot:

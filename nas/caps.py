@@ -1,5 +1,7 @@
 """The best network under a cap: what every run has found that needs no more than so many FLOPs per input.
 
+A network whose depth depends on the input counts at each of its settings, with its mean FLOPs (`nas.settings`).
+
 Of each run the completed network with the highest validation accuracy counts, and that accuracy is its score. It is
 never a test accuracy: test data is read once per run, for the one network that the run delivers. Being the highest of
 several, it is too high, the more so the more networks a run has tried under the cap.
@@ -16,9 +18,11 @@ from controllers.trial import Kind, Status
 from nas.comparison import Comparison
 from nas.merging import with_tasks
 from nas.scores import Score, by_task, compare_scores
+from nas.settings import with_settings
 
 TRIAL_COLUMNS = (
     "run",
+    "number",
     "kind",
     "status",
     "finish_order",
@@ -51,17 +55,18 @@ class Cap:
 
 
 def under_caps(
-    runs: pd.DataFrame, trials: pd.DataFrame, comparison: Comparison, caps: Sequence[float]
+    runs: pd.DataFrame, trials: pd.DataFrame, points: pd.DataFrame, comparison: Comparison, caps: Sequence[float]
 ) -> tuple[Cap, ...]:
     """The methods of a comparison under each cap.
 
     Args:
         runs: those that were compared.
         trials: `study` and `TRIAL_COLUMNS` of all their trials.
+        points: `study` and `POINT_COLUMNS` of their operating points.
         comparison: of these runs.
         caps: in FLOPs per input.
     """
-    runs = with_tasks(runs)
+    runs, trials = with_tasks(runs), with_settings(trials, points)
     is_found = (trials["status"] == Status.COMPLETE) & ~trials["kind"].isin([Kind.RELAXATION, Kind.FINAL])
     found = trials[is_found].dropna(subset=["val_accuracy", "inference_flops"])
     found = found.sort_values(["val_accuracy", "finish_order"], ascending=[False, True])  # of equals, the first

@@ -177,7 +177,11 @@ def compare(
     ] = 100 * MARGIN,
     cap: Annotated[
         list[str] | None,
-        typer.Option(metavar="FLOPS", help="Also compare what every run found within this: 60e6, or several: 1e6,1e7."),
+        typer.Option(
+            *("--cap", "--under-flops"),
+            metavar="FLOPS",
+            help="Also compare what every run found within this: 60e6, or several: 1e6,1e7.",
+        ),
     ] = None,
     at: Annotated[
         str | None, typer.Option(metavar="SHARES", help="Also compare the best so far at shares of the budget: 0.25,1.")
@@ -233,8 +237,8 @@ def pareto(
     except InvalidInput as error:
         raise InvalidInput(error.message, field=f"--{error.field}") from None
     with open_store(db, create=False) as store:
-        runs, frame = store.frame("v_compare", study), store.frame("trials", study)
-    write_fronts(pareto_fronts(runs, frame, wanted), format)
+        runs, trials, points = (store.frame(name, study) for name in ("v_compare", "trials", "operating_points"))
+    write_fronts(pareto_fronts(runs, trials, points, wanted), format)
 
 
 @app.command()

@@ -19,6 +19,7 @@ from nas.comparison_tables import comparison_tables
 from nas.merging import Spec, task_names
 from nas.objections import objections
 from nas.output import Format
+from nas.settings import POINT_COLUMNS
 from nas.store import Store
 from nas.verdict import verdict
 from search_spaces.errors import InvalidInput
@@ -124,7 +125,9 @@ def _moments(store: Store, loaded: Loaded, comparison: Comparison, shares: Seque
 def _under_caps(store: Store, loaded: Loaded, comparison: Comparison, caps: Sequence[float]) -> tuple[Cap, ...]:
     if not caps:
         return ()
-    return under_caps(loaded.runs, _frames(store, loaded, "trials", TRIAL_COLUMNS), comparison, caps)
+    trials = _frames(store, loaded, "trials", TRIAL_COLUMNS)
+    points = _frames(store, loaded, "operating_points", POINT_COLUMNS)
+    return under_caps(loaded.runs, trials, points, comparison, caps)
 
 
 def _document(comparison: Comparison, then: Sequence[Moment], caps: Sequence[Cap]) -> dict[str, object]:

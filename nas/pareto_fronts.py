@@ -1,6 +1,7 @@
 """What every method found of the trade-off between accuracy and size: its front, and the hypervolume of its runs.
 
-The points are all networks that a run trained to the end, scored by validation. A method's front is that of all its
+The points are all networks that a run trained to the end, scored by validation; one whose depth depends on the input is
+a point at each of its settings. A method's front is that of all its
 runs; its hypervolume is the mean over runs, each with its own front. Volume is a share of one box for all methods: from
 accuracy 0 and the size of the largest network that any run trained to accuracy 1 and size 0.
 """
@@ -23,6 +24,7 @@ from nas.comparison_tables import in_percent
 from nas.output import Format, Row, rows, table, write, write_csv, write_json
 from nas.pareto import hypervolume, on_front
 from nas.quantities import flops, number, percent
+from nas.settings import with_settings
 from nas.statistics.bootstrap import mean
 from nas.statistics.estimate import Estimate
 from search_spaces.errors import InvalidInput
@@ -31,7 +33,7 @@ DEFAULT_OBJECTIVES = f"{Objective.VAL_ACCURACY},{Objective.INFERENCE_FLOPS}"
 MIN_OBJECTIVES = 2
 POINTS = (Kind.ARCHITECTURE, Kind.CONTINUATION)
 """Kinds of trials that leave a trained network of the search."""
-ABOUT = ("label", "seed", "run", "number", "architecture_id", "depth", "on_joint_front")
+ABOUT = ("label", "seed", "run", "number", "architecture_id", "depth", "setting", "on_joint_front")
 """Columns of a front beside the objectives."""
 TITLES = {
     Objective.VAL_ACCURACY: "val. %",
@@ -88,7 +90,7 @@ class Fronts:
         yield table(columns, (_summary_cells(front) for front in self.methods))
         yield Text("\nFronts (* on the joint front)", style="bold")
         columns = {"method": False, **{TITLES[objective]: True for objective in self.objectives}}
-        columns |= {"depth": True, "seed": True, "run": True, "trial": True, "": False}
+        columns |= {"depth": True, "seed": True, "run": True, "trial": True, "setting": False, "": False}
         yield table(columns, (self._point_cells(point) for point in rows(self.points)))
 
     def _corner(self) -> str:
@@ -97,7 +99,7 @@ class Fronts:
     def _point_cells(self, point: Row) -> Sequence[str]:
         values = (_shown(objective, point[objective]) for objective in self.objectives)
         about = (number(point[name]) for name in ("depth", "seed", "run", "number"))
-        return (point["label"], *values, *about, "*" if point["on_joint_front"] else "")
+        return (point["label"], *values, *about, point["setting"], "*" if point["on_joint_front"] else "")
 
 
 def read_objectives(text: str) -> tuple[Objective, ...]:
@@ -117,16 +119,21 @@ def read_objectives(text: str) -> tuple[Objective, ...]:
     return tuple(Objective(name) for name in names)
 
 
-def pareto_fronts(runs: pd.DataFrame, trials: pd.DataFrame, objectives: Sequence[Objective]) -> Fronts:
+def pareto_fronts(
+    runs: pd.DataFrame, trials: pd.DataFrame, points: pd.DataFrame, objectives: Sequence[Objective]
+) -> Fronts:
     """The fronts of one study.
 
     Args:
         runs: one row per run, as the view `v_compare` gives.
         trials: one row per trial, as the table `trials` gives.
+        points: one row per operating point, as the table `operating_points` gives.
         objectives: two or more.
     """
     names = [str(objective) for objective in objectives]
     labels = list(dict.fromkeys(runs.sort_values("run")["label"]))
+    study = str(runs["study"].iloc[0])
+    trials = with_settings(trials.assign(study=study), points.assign(study=study)).drop(columns="study")
     is_point = trials["kind"].isin(POINTS) & (trials["status"] == Status.COMPLETE)
     found = trials[is_point].dropna(subset=names).drop(columns="seed").merge(runs[["run", "label", "seed"]], on="run")
     # A repeat of a network within a run is no other point.
@@ -135,12 +142,12 @@ def pareto_fronts(runs: pd.DataFrame, trials: pd.DataFrame, objectives: Sequence
     losses_ND = np.column_stack([_loss(found[one], one, worst) for one, worst in reference.items()])
     found["on_joint_front"] = on_front(losses_ND)
     fronts = {}
-    points = []
+    own_fronts = []
     for label in labels:
         of_label_N = (found["label"] == label).to_numpy()
         own, own_losses_ND = found[of_label_N], losses_ND[of_label_N]
         front = own[on_front(own_losses_ND)].sort_values([name for name in names if name != SCORE])
-        points.append(front)
+        own_fronts.append(front)
         volumes = [hypervolume(own_losses_ND[own["run"] == run], np.ones(len(names))) for run in own["run"].unique()]
         fronts[label] = Front(
             label=label,
@@ -151,11 +158,11 @@ def pareto_fronts(runs: pd.DataFrame, trials: pd.DataFrame, objectives: Sequence
             hypervolume=mean([volumes]) if volumes else None,
         )
     return Fronts(
-        study=str(runs["study"].iloc[0]),
+        study=study,
         objectives=tuple(objectives),
         reference={str(one): worst for one, worst in reference.items()},
         methods=tuple(fronts.values()),
-        points=pd.concat(points, ignore_index=True)[[*ABOUT, *names]],
+        points=pd.concat(own_fronts, ignore_index=True)[[*ABOUT, *names]],
     )
 
 

@@ -65,8 +65,9 @@ class TrainingPrices:
         return self.pricer.epoch_cost(trial.proposal, self.final_training if is_final else self.training)
 
     def trial_cost(self, architecture: Architecture) -> Cost:
-        epoch = self.pricer.epoch_cost(Proposal(architecture=architecture), self.training)
-        return replace(epoch * self.training.epochs, trials=1)
+        proposal = Proposal(architecture=architecture)
+        epochs = self.pricer.epoch_cost(proposal, self.training) * self.training.epochs
+        return replace(epochs + self.pricer.conclusion_cost(proposal), trials=1)
 
     def final_cost(self, architecture: Architecture) -> Cost:
         proposal = Proposal(kind=Kind.FINAL, architecture=architecture)

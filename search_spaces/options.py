@@ -1,11 +1,11 @@
-"""Whole numbers to choose from, as a study file writes them."""
+"""What to choose from, as a study file writes it: whole numbers, or options of any type."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from search_spaces.errors import InvalidInput
 
@@ -48,3 +48,19 @@ def _options_if_any(value: object) -> tuple[int, ...]:
 
 AnyOptions = Annotated[tuple[int, ...], BeforeValidator(_options_if_any)]
 """`Options`, or none."""
+
+Value = TypeVar("Value")
+
+
+def _listed(value: object) -> object:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    if not values or len(set(values)) != len(values):
+        raise InvalidInput(f"must be one option, or a list of distinct ones, got {list(values)}")
+    return values
+
+
+Several = Annotated[tuple[Value, ...], BeforeValidator(_listed), AfterValidator(_distinct)]
+"""One option of any type, or a list of distinct ones."""

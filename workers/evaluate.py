@@ -76,7 +76,7 @@ def evaluate(
         if calibrate:
             logits.append(y_BK.flatten(0, -2))
 
-    _sweep(network, split, count, kind=kind, meter=meter)
+    sweep(network, split, count, kind=kind, meter=meter)
     if not calibrate:
         return sums.mean()
     temperature = fit_temperatures(torch.cat(logits).unsqueeze(0), split.y.flatten()).item()
@@ -106,7 +106,7 @@ def evaluate_levels(network: Probed, split: Split, *, kind: ChargeKind, meter: M
             sizes_L = torch.stack(list(probe.sizes)).float() * len(batch)
             sizes = sizes_L if not len(sizes) else sizes + sizes_L
 
-    _sweep(network, split, count, kind=kind, meter=meter)
+    sweep(network, split, count, kind=kind, meter=meter)
     scales = (sizes / len(split)).sqrt().tolist()
     readings = {
         SCALED_WEIGHT: tuple(abs(w) * scale for w, scale in zip(network.profile(), scales, strict=True))
@@ -119,7 +119,8 @@ def evaluate_levels(network: Probed, split: Split, *, kind: ChargeKind, meter: M
     return whole.mean(), {name: values for name, values in readings.items() if values}
 
 
-def _sweep(network: nn.Module, split: Split, count: Callable[[Split], None], *, kind: ChargeKind, meter: Meter) -> None:
+def sweep(network: nn.Module, split: Split, count: Callable[[Split], None], *, kind: ChargeKind, meter: Meter) -> None:
+    """Show `count` every batch of the split, with `network` in evaluation mode; device time is charged as `kind`."""
     was_training = network.training
     network.eval()
     with meter.clock(kind), torch.no_grad():

@@ -32,6 +32,7 @@ from search_spaces.relaxations.relaxation import Bayesian, Concluding, Freezing,
 from search_spaces.space import SearchSpace
 from workers.build import build_network
 from workers.evaluate import BATCH_SIZE
+from workers.operating_points import has_points
 from workers.recipes import make_recipe
 from workers.tasks import Split
 from workers.training import Training
@@ -83,23 +84,26 @@ class Pricer:
         Raises:
             TrialFailed: as for an epoch.
         """
-        if proposal.kind is not Kind.RELAXATION:
+        if self._is_plain_chain(proposal):
             return Cost()
-        key = ("conclusion", _network(proposal))
+        key = ("conclusion", _network(proposal), proposal.kind, proposal.choosable)
         if key not in self._wholes:
             count = partial(_on_fake_tensors, partial(self._conclusion_flops, proposal))
             self._wholes[key] = _within(self.time_limit_s, count)
         return Cost(flops=self._wholes[key])
 
     def _epoch_flops(self, proposal: Proposal, training: Training) -> int:
-        space = self.space
-        is_plain = not proposal.relaxation and proposal.recipe == "standard"
-        if is_plain and isinstance(space, ChainSpace) and type(space).build is ChainSpace.build:
-            return self._sum_over_parts(proposal, space, training)
+        if self._is_plain_chain(proposal):
+            return self._sum_over_parts(proposal, training)
         key = (_network(proposal), training)
         if key not in self._wholes:
             self._wholes[key] = _on_fake_tensors(partial(self._whole, proposal, training))
         return self._wholes[key]
+
+    def _is_plain_chain(self, proposal: Proposal) -> bool:
+        """Whether the network is nothing but its parts, and trained and validated as such."""
+        is_plain = not proposal.relaxation and proposal.recipe == "standard"
+        return is_plain and isinstance(self.space, ChainSpace) and type(self.space).build is ChainSpace.build
 
     def _whole(self, proposal: Proposal, training: Training) -> int:
         shape = self.shape
@@ -119,25 +123,32 @@ class Pricer:
         for phase in recipe.phases(proposal.epochs or training.epochs):
             flops += (1 if phase.once else steps) * count_flops(partial(phase.step, train, validation))
         network.eval()
-        with torch.no_grad():
-            sizes = shape.validation_sizes()
-            validate = network.probe if isinstance(network, Probed) else network
-            forward = {size: count_flops(partial(validate, self._batch(size).x)) for size in set(sizes)}
-        return flops + sum(forward[size] for size in sizes)
+        return flops + self._sweep_flops(network.probe if isinstance(network, Probed) else network)
 
     def _conclusion_flops(self, proposal: Proposal) -> int:
         network = build_network(proposal, self.space, seed=0).eval()
-        if not isinstance(network, Concluding) or not network.num_scores():
-            return 0
+        flops = 0
+        if isinstance(network, Concluding) and proposal.kind is Kind.RELAXATION and network.num_scores():
+            flops += network.num_scores() * self._sweep_flops(network)
+        if has_points(network, proposal, self.shape.label_shape):
+            passes = (partial(network.observe, number) for number in range(network.num_observations()))
+            flops += sum(self._sweep_flops(observe) for observe in passes)
+        return flops
+
+    def _sweep_flops(self, forward: Callable[[Tensor], object]) -> int:
+        """FLOPs of one pass over the validation split."""
+        sizes = self.shape.validation_sizes()
         with torch.no_grad():
-            sweep = sum(count_flops(partial(network, self._batch(size).x)) for size in self.shape.validation_sizes())
-        return network.num_scores() * sweep
+            of_size = {size: count_flops(partial(forward, self._batch(size).x)) for size in set(sizes)}
+        return sum(of_size[size] for size in sizes)
 
     def _batch(self, size: int) -> Split:
         x, y = torch.zeros(size, *self.shape.input_shape), torch.zeros(size, *self.shape.label_shape, dtype=torch.int64)
         return Split(x=x, y=y)
 
-    def _sum_over_parts(self, proposal: Proposal, space: ChainSpace, training: Training) -> int:
+    def _sum_over_parts(self, proposal: Proposal, training: Training) -> int:
+        space = self.space
+        assert isinstance(space, ChainSpace)
         assert proposal.architecture is not None
         blocks = space.blocks(proposal.architecture)
         stages = proposal.architecture.form["stages"]

@@ -1,9 +1,10 @@
 """Train and score one job. No Ray, no database, no global state.
 
 The way of a trial: build, load a parent's weights or a checkpoint, then per epoch every phase of the recipe on every
-batch, one validation pass and one report. Data order and dropout of an epoch depend only on the trial's seed and the
-epoch's number, so a trial resumed from a checkpoint is the trial that would have been; and one that goes on from the
-checkpoint of its parent, whose seed it has, is the longer trial that its parent would have been.
+batch, one validation pass and one report, and last whatever the trained network alone can show. Data order and dropout
+of an epoch depend only on the trial's seed and the epoch's number, so a trial resumed from a checkpoint is the trial
+that would have been; and one that goes on from the checkpoint of its parent, whose seed it has, is the longer trial
+that its parent would have been.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from search_spaces import make_space
 from search_spaces.architecture import canonical_json
 from search_spaces.errors import TrialFailed
 from search_spaces.flops import inference_flops
+from search_spaces.operating_points import MeasuredPoint, Model
 from search_spaces.readings import Readings
 from search_spaces.relaxations.relaxation import Annealed, Bayesian, Concluding, Probed, Supernet
 from search_spaces.values import dump, load
@@ -36,9 +38,10 @@ from workers.build import build_network, start_from
 from workers.evaluate import BATCH_SIZE, Evaluation, evaluate, evaluate_levels
 from workers.job import Failure, Job, Outcome
 from workers.meter import Meter
+from workers.operating_points import has_points, operating_points
 from workers.recipes import Recipe, make_recipe
 from workers.step_names import pass_name, step_namer
-from workers.tasks import SearchData, make_task
+from workers.tasks import SearchData, Split, make_task
 
 Report = Callable[[Epoch, Measurement], None]
 """Called after every epoch with the measurement as it would be if the trial ended there."""
@@ -93,7 +96,7 @@ class Trainer:
             self.network,
             job.proposal.recipe_options,
             training=job.training,
-            num_steps=(job.proposal.schedule_epochs or job.epochs) * len(self.batches),
+            num_steps=self._schedule_epochs * len(self.batches),
         )
         self.inference_flops = 0
         self._flops_of_mixtures: dict[Hashable, int] = {}
@@ -103,6 +106,11 @@ class Trainer:
     def trained(self) -> int:
         """Epochs that the network has been trained for."""
         return self.epochs[-1].number if self.epochs else self.job.proposal.resumed_epochs
+
+    @property
+    def _schedule_epochs(self) -> int:
+        """What schedules span: longer than the trial where another may go on from it."""
+        return self.job.proposal.schedule_epochs or self.job.epochs
 
     def train(self) -> Measurement:
         """Run every epoch that was granted, then measure.
@@ -139,7 +147,7 @@ class Trainer:
         self._seed_generators(derive_seed(self.job.seed, "train", number))
         self.meter.count_epoch()  # first: an epoch that breaks is one all the same
         if isinstance(self.network, Annealed):
-            self.network.anneal(number / self.job.epochs)
+            self.network.anneal(number / self._schedule_epochs)
         train_loss = self._train(number)
         calibrate = self.job.proposal.calibrate and number + 1 == self.job.epochs
         scored, readings = self._validate(calibrate=calibrate)
@@ -215,38 +223,47 @@ class Trainer:
     def _conclude(self, epoch: Epoch) -> Measurement:
         measurement = self._measurement(epoch)
         if self.job.proposal.kind is Kind.FINAL:
-            metrics = {**measurement.metrics, **self._test()}
-            return replace(measurement, metrics=metrics, charges=self.meter.charges())
+            metrics, points = self._test()
+            metrics = {**measurement.metrics, **metrics}
+            return replace(measurement, metrics=metrics, points=points, charges=self.meter.charges())
         if self.job.folder is not None:
             if self.job.proposal.resumable:
                 self._checkpoint()
             flight.save_tensors(self.job.folder / flight.WEIGHTS, self.network.state_dict())
-        if not isinstance(self.network, Supernet):
-            return measurement
-        if isinstance(self.network, Concluding) and self.job.proposal.kind is Kind.RELAXATION:
-            self.network.conclude(self._score)
-        derived = self.network.derive(measurement.readings)
-        return replace(measurement, derived=derived, charges=self.meter.charges())
+        if isinstance(self.network, Supernet):
+            if isinstance(self.network, Concluding) and self.job.proposal.kind is Kind.RELAXATION:
+                self.network.conclude(self._score)
+            measurement = replace(measurement, derived=self.network.derive(measurement.readings))
+        return replace(measurement, points=self._points("own"), charges=self.meter.charges())
 
     def _score(self) -> tuple[float, float]:
         """Validation accuracy and negative loss of a supernet that is making up its mind."""
         scored = evaluate(self.network, self.data.validation, kind=ChargeKind.ARCHITECTURE, meter=self.meter)
         return scored.accuracy, -scored.loss
 
-    def _test(self) -> dict[str, float]:
+    def _test(self) -> tuple[dict[str, float], tuple[MeasuredPoint, ...]]:
         """The one reading of test data: the retrained network and the delivered one, side by side."""
         test = make_task(self.job.task).load_test().to(self.meter.device)
         retrained = evaluate(self.network, test, kind=ChargeKind.TEST, meter=self.meter)
+        points = self._points("own", test)
         assert self.job.parent_folder is not None, "a final trial is given the delivered model"
         weights = flight.load_tensors(self.job.parent_folder / flight.WEIGHTS, self.meter.device)
         self.network.load_state_dict(weights)
         delivered = evaluate(self.network, test, kind=ChargeKind.TEST, meter=self.meter)
         validated = evaluate(self.network, self.data.validation, kind=ChargeKind.VALIDATE, meter=self.meter)
-        return {
+        metrics = {
             "retrained_test_accuracy": retrained.accuracy,
             "delivered_test_accuracy": delivered.accuracy,
             "delivered_val_accuracy": validated.accuracy,
         }
+        return metrics, (*points, *self._points("delivered", test))
+
+    def _points(self, model: Model, test: Split | None = None) -> tuple[MeasuredPoint, ...]:
+        """Operating points with the present weights; none where the network treats all inputs alike."""
+        validation, network = self.data.validation, self.network
+        if not has_points(network, self.job.proposal, self.data.label_shape):
+            return ()
+        return operating_points(network, model=model, validation=validation, test=test, meter=self.meter)
 
     def _record_progress(self) -> None:
         if self.job.folder is not None:

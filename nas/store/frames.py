@@ -13,7 +13,7 @@ from nas.store.models import ArchitectureRow, Base, StudyRow, TrialRow, Utc
 from nas.store.views import VIEWS
 from search_spaces.errors import StoreError
 
-VIEW_ORDER = ("study_id", "run", "finish_order", "number", "epoch", "level")
+VIEW_ORDER = ("study_id", "run", "finish_order", "number", "epoch", "level", "position")
 
 
 def read_frame(

@@ -77,6 +77,7 @@ class Base(DeclarativeBase):
         Amount: BigInteger(),
         Serial: BigInteger().with_variant(Integer(), "sqlite"),  # SQLite numbers rows only in an INTEGER key
         dict[str, Any]: JsonType,
+        list[Any]: JsonType,
         datetime: Utc(),
     }
 
@@ -259,6 +260,33 @@ class DepthProfileRow(Base):
     removal_accuracy: Mapped[float | None]
     """On validation data, without this level; so is `removal_loss`."""
     removal_loss: Mapped[float | None]
+
+
+class OperatingPointRow(Base):
+    """A trained network that chooses its depth per input, at one of its settings."""
+
+    __tablename__ = "operating_points"
+    __table_args__ = (_trial_key(),)
+
+    study_id: Mapped[int] = mapped_column(primary_key=True)
+    run: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    model: Mapped[str]
+    """`own`: the weights that the trial trained; `delivered`: in a final trial, those that the run delivers."""
+    split: Mapped[str]
+    """`validation`, on which the setting was chosen, or `test`, where it was applied."""
+    setting: Mapped[str]
+    thresholds: Mapped[list[Any]]
+    """In the units of the network's rule; null: one that no input reaches."""
+    shares: Mapped[list[Any]]
+    """Of the inputs, by the exit that they take, or by the blocks that they execute."""
+    mean_flops: Mapped[float]
+    """Of inference, per input, with exits and gates."""
+    accuracy: Mapped[float]
+    latency_ms_batch1: Mapped[float | None]
+    """Milliseconds per input, one by one, on the worker's device; measured on test data alone, as is the next."""
+    latency_ms_batch256: Mapped[float | None]
 
 
 class ChargeRow(Base):

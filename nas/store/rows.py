@@ -81,6 +81,25 @@ def level_rows(epoch: Epoch) -> list[dict[str, Any]]:
     ]
 
 
+def point_rows(measurement: Measurement) -> list[dict[str, Any]]:
+    """The operating points, in their order."""
+    return [
+        {
+            "position": position,
+            "model": one.model,
+            "split": one.split,
+            "setting": one.setting.label,
+            "thresholds": list(one.setting.thresholds),
+            "shares": list(one.point.shares),
+            "mean_flops": one.point.mean_flops,
+            "accuracy": one.point.accuracy,
+            "latency_ms_batch1": one.latency_ms_batch1,
+            "latency_ms_batch256": one.latency_ms_batch256,
+        }
+        for position, one in enumerate(measurement.points)
+    ]
+
+
 def readings(levels: Sequence[Any]) -> Readings:
     """Inverse of `level_rows`, from all rows of an epoch."""
     columns = {name: tuple(getattr(level, name) for level in levels) for name in READINGS}

@@ -22,6 +22,7 @@ from nas.store.models import (
     DepthProfileRow,
     EpochRow,
     EventRow,
+    OperatingPointRow,
     RunRow,
     StudyRow,
     TrialRow,
@@ -87,6 +88,7 @@ CHARGE = insert(ChargeRow)
 CHARGE_STORED = insert(ChargeRow).values(attempt=_of_trial(TrialRow.attempt))
 """For a trial whose current attempt only the database knows."""
 NOTE = insert(EventRow)
+KEEP_POINT = insert(OperatingPointRow)
 
 
 def amounts(account: Account, cost: Cost) -> dict[str, int]:

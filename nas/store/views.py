@@ -131,7 +131,30 @@ FROM depth_profiles JOIN runs USING (study_id, run) JOIN studies ON studies.id =
 """,
 )
 
-VIEWS = {"v_incumbent": INCUMBENT, "v_compare": COMPARE, "v_depth": DEPTH}
+POINTS = View(
+    columns={
+        **_RUN,
+        "number": _COUNT,
+        "kind": _WORD,
+        "position": _COUNT,
+        "depth": _COUNT,
+        **dict.fromkeys(("model", "split", "setting"), _WORD),
+        **dict.fromkeys(("mean_flops", "accuracy", "latency_ms_batch1", "latency_ms_batch256"), _NUMBER),
+        "inference_flops": _AMOUNT,
+    },
+    sql="""
+-- What a network that chooses its depth per input gives at each of its settings, beside the FLOPs of all of it.
+SELECT studies.name AS study, study_id, run, label, method, of_run.seed, number, kind, position,
+       of_trial.depth, model, split, setting, mean_flops, accuracy,
+       latency_ms_batch1, latency_ms_batch256, of_trial.inference_flops
+FROM operating_points
+     JOIN trials AS of_trial USING (study_id, run, number)
+     JOIN runs AS of_run USING (study_id, run)
+     JOIN studies ON studies.id = study_id
+""",
+)
+
+VIEWS = {"v_incumbent": INCUMBENT, "v_compare": COMPARE, "v_depth": DEPTH, "v_operating_points": POINTS}
 
 
 def drop_views(connection: Connection) -> None:

@@ -28,7 +28,16 @@ from nas.records import (
     TrialLost,
     TrialStarted,
 )
-from nas.store.rows import NEW_TRIAL, RUN_SCORES, architecture_row, epoch_row, level_rows, measurement_row, proposal_row
+from nas.store.rows import (
+    NEW_TRIAL,
+    RUN_SCORES,
+    architecture_row,
+    epoch_row,
+    level_rows,
+    measurement_row,
+    point_rows,
+    proposal_row,
+)
 from nas.store.statements import (
     CHANGE_RUN,
     CHANGE_STUDY,
@@ -36,6 +45,7 @@ from nas.store.statements import (
     CHARGE_STORED,
     FINISH_TRIAL,
     KEEP_ARCHITECTURE,
+    KEEP_POINT,
     LOSE_TRIAL,
     NOTE,
     PAY,
@@ -114,6 +124,7 @@ class Writer:
             self._change(PAY[account], {"of_run": run, **amounts(account, paid)}, f"run {run}")
         self._insert(REPLACE_EPOCHS[self._dialect], self._epochs)
         self._insert(REPLACE_PROFILES[self._dialect], self._profiles)
+        self._insert(KEEP_POINT, self._points)
         self._insert(REPLACE_ARTIFACT[self._dialect], self._artifacts)
         for change in self._run_changes.values():
             self._change_run(change)
@@ -129,6 +140,7 @@ class Writer:
         self._paid: dict[tuple[int, Account], Cost] = {}
         self._epochs: list[_Row] = []
         self._profiles: list[_Row] = []
+        self._points: list[_Row] = []
         self._artifacts: list[_Row] = []
         self._run_changes: dict[int, RunChanged] = {}
         self._run_scores: dict[int, _Row] = {}
@@ -192,6 +204,9 @@ class Writer:
             raise StoreError(f"study {self._study_id} has no {what}")
         else:
             row |= values
+        if measurement is not None and record.reused_from is None:
+            key = self._key(record.run, trial.number)
+            self._points += [{**key, **point} for point in point_rows(measurement)]
         if trial.proposal.kind is Kind.FINAL and measurement is not None:
             self._run_scores[record.run] = {
                 column: measurement.metrics.get(name) for name, column in RUN_SCORES.items()

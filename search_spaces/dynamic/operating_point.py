@@ -6,7 +6,6 @@ Shapes: B batch, K classes, E exits.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
 import torch
@@ -16,18 +15,7 @@ from search_spaces.chain import Chain
 from search_spaces.dynamic.exit_rules import answers
 from search_spaces.dynamic.exits import Exits
 from search_spaces.flops import inference_flops, level_flops
-
-
-@dataclass(frozen=True, kw_only=True)
-class OperatingPoint:
-    """A dynamic network at one setting of its thresholds."""
-
-    accuracy: float
-    """In [0, 1]."""
-    mean_flops: float
-    """Of inference, per input."""
-    shares: tuple[float, ...]
-    """Of the inputs, by the exit that they take."""
+from search_spaces.operating_points import OperatingPoint
 
 
 def operating_point(y_EBK: Tensor, y_B: Tensor, exit_B: Tensor, flops: Sequence[int]) -> OperatingPoint:

@@ -15,8 +15,8 @@ Training and validation compute every block and multiply, as the authors' code d
 for what it computes; a trial is priced as if all of it were the third stage, the costliest.
 `search_spaces.dynamic.skipping` runs the network without what it drops.
 
-Differences: the shares and the learning rates are ours; the code's rates are Adam's own, here they are multiples of the study's; its bonus for entropy
-counts -p log p alone, so that it also pays for dropping, and for blocks outside the curriculum too; in its joint stage
+Differences: shares and learning rates, here multiples of the study's, are ours; the code's bonus for entropy counts
+-p log p alone, so that it also pays for dropping, and for blocks outside the curriculum too; in its joint stage
 the policy's loss is a sum over the batch beside a mean, which Adam does not see; the paper's first block of a stage can
 be dropped, its shortcut stays.
 Shapes: B batch, N blocks that can be dropped, K classes.
@@ -37,9 +37,10 @@ from search_spaces.chain_space import ChainSpace
 from search_spaces.dynamic.dropping import bounded, entropy, num_controlled, policy_loss, reward
 from search_spaces.dynamic.hard_gates import hard
 from search_spaces.dynamic.policy_network import policy_network
-from search_spaces.dynamic.skipping import Step, executed_flops, given, masked, walk
+from search_spaces.dynamic.skipping import Step, executed_flops, given, masked, skippable, walk
 from search_spaces.errors import InvalidInput
 from search_spaces.flops import inference_flops, level_flops
+from search_spaces.relaxations.chains import deepest
 from search_spaces.relaxations.relaxation import Criterion, TrainingStage
 from search_spaces.relaxations.skipping_network import SkippingNetwork, chain_with_skips
 from search_spaces.space import SearchSpace
@@ -103,8 +104,12 @@ class BlockDropNetwork(SkippingNetwork):
     """The deepest chain with a policy network. As it is built, the policy is in control of all blocks."""
 
     def __init__(self, space: ChainSpace, options: BlockDrop) -> None:
-        super().__init__(space)
+        super().__init__()
+        self.space = space
         self.options = options
+        self.chain = space.build(deepest(space))
+        self.blocks = skippable(self.chain, space.input_shape)
+        self.start_counting()
         self.policy = policy_network(space, num_blocks=len(self.blocks), depth=options.policy_depth)
         self.stage = Stage.JOINT
         self.controlled_N = nn.Buffer(torch.ones(len(self.blocks)))

@@ -10,13 +10,16 @@ from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
 
 
-def give_levels_heads(chain: Chain, space: ChainSpace, levels: Iterable[int]) -> nn.ModuleDict:
+def give_levels_heads(
+    chain: Chain, space: ChainSpace, levels: Iterable[int], *, width: int | None = None
+) -> nn.ModuleDict:
     """Fresh heads by level, of a chain with one stage, whose own head then only passes on what it is given.
 
-    Kept as `heads`, they are where `search_spaces.inheritance` looks for them.
+    Kept as `heads`, they are where `search_spaces.inheritance` looks for them. `width` is that of the chain; None: the
+    space has only one.
     """
     chain.head = nn.Identity()
-    width = space.all_stages()[0].width[0]
+    width = width or space.all_stages()[0].width[0]
     return nn.ModuleDict({str(level): space.make_head(width) for level in levels})
 
 

@@ -1,48 +1,27 @@
-"""Multi-exit networks: a chain with classifiers on the way, all of which are trained together.
-
-An input may leave at any exit that is sure enough (`search_spaces.dynamic`), so every exit has to be good: the loss is
-the mean of theirs, equal or weighted (BranchyNet: Teerapittayanon et al., ICPR 2016, arXiv 1709.01686; MSDNet: Huang et
-al., ICLR 2018, arXiv 1703.09844), and the early ones also learn from the answers of later ones:
-
-    `(1 - C) CE + C tau^2 CE(softmax(teacher / tau), softmax(student / tau))`
-
-(Phuong & Lampert, ICCV 2019), where no gradient reaches the teacher, and the last exit, which has none, learns from the
-labels alone. That is `elastic` with distillation for `tau` fixed and the deepest as the only teacher, but for the
-entropy of the teacher, by which a cross-entropy exceeds a divergence and which moves no weight. What it adds: every
-later exit may teach; exits may weigh unequally; and `tau` grows. After each training step in which the last exit, as
-softened by `tau`, gives its answers a mean probability above 1/2, `tau` is multiplied by 1.05, as in the authors' code.
-So `tau` follows what the network says and not how long it is trained: it is a part of the network's state.
-
-Difference: losses are averaged, not summed, so that a learning rate means the same for any number of exits.
-Shapes: B batch, K classes.
-"""
+"""Multi-exit networks over a space of depths: one network with a classifier at several of them (`exit_network`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
-import torch
-from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture
-from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
-from search_spaces.dynamic.exits import read_exits
 from search_spaces.errors import InvalidInput
 from search_spaces.readings import LEVEL_ACCURACY, Readings
 from search_spaces.relaxations.chains import architecture_of, architectures_of, chain_of_depths, check_depths
-from search_spaces.relaxations.distillation import distillation
-from search_spaces.relaxations.level_heads import give_levels_heads, read_levels
-from search_spaces.relaxations.relaxation import Criterion, Probe
+from search_spaces.relaxations.exit_network import ExitNetwork, ExitTraining
+from search_spaces.relaxations.level_heads import read_levels
+from search_spaces.relaxations.relaxation import Probe
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
 
 @validated(frozen=True, kw_only=True, config=CONFIG)
-class MultiExit:
+class MultiExit(ExitTraining):
     """Trains classifiers at several depths of a chain with one stage and nothing else to choose.
 
     With `deliver: supernet`, the run delivers the network with all its exits.
@@ -50,18 +29,6 @@ class MultiExit:
 
     exits: tuple[int, ...] = ()
     """Depths with a classifier, ascending, among those of the space; empty: all of them."""
-    weights: tuple[Annotated[float, Field(gt=0)], ...] = ()
-    """Of the losses of the exits, relative to each other; empty: all alike."""
-    distillation: float = Field(default=0.5, ge=0, le=1)
-    """C, the share of the teachers' answers, rather than the labels, in what an exit learns."""
-    teachers: Literal["last", "later"] = "last"
-    """Who teaches an exit: the last exit, or all that come after it, alike."""
-    temperature: float = Field(default=1.0, gt=0)
-    """At which distillation begins."""
-    temperature_growth: float = Field(default=1.05, ge=1)
-    """Factor by which it grows after a step in which the last exit was too sure."""
-    sure_above: float = Field(default=0.5, ge=0, le=1)
-    """Mean probability of the last exit's answers, at the temperature of the step, above which it is too sure."""
 
     recipe = "standard"
     inheritable = True
@@ -84,39 +51,11 @@ class MultiExit:
         return MultiExitNetwork(chain, self.exits or tuple(sorted(allowed)), self)
 
 
-class MultiExitNetwork(nn.Module):
-    """The chain up to the last exit, with a head at every exit."""
+class MultiExitNetwork(ExitNetwork):
+    """The chain up to the deepest exit, as a supernet."""
 
     def __init__(self, space: ChainSpace, depths: tuple[int, ...], options: MultiExit) -> None:
-        super().__init__()
-        self.space = space
-        self.depths = depths
-        self.options = options
-        self.chain: Chain = space.build(architecture_of(space, depths[-1]))
-        self.heads = give_levels_heads(self.chain, space, depths)
-        weights = options.weights or (1.0,) * len(depths)
-        self.shares = tuple(weight / sum(weights) for weight in weights)
-        self.temperature = nn.Buffer(torch.tensor(options.temperature))
-
-    def forward(self, x_B: Tensor) -> Tensor:
-        """Logits `y_BK` of the last exit."""
-        return self._read(self.depths[-1], self.chain.hidden_states(x_B)[-1])
-
-    def exit_logits(self, x_B: Tensor) -> list[Tensor]:
-        """Logits `y_BK` of every exit."""
-        return read_exits(self, x_B)
-
-    def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:
-        """The weighted mean of the losses of all exits."""
-        exits = self.exit_logits(x_B)
-        losses = [criterion(y_BK, y_B).mean() for y_BK in exits]
-        share = self.options.distillation
-        if share:
-            temperature = self.temperature.clone()  # the gradient needs the one of this step
-            taught = taught_losses(exits, temperature, last_only=self.options.teachers == "last")
-            losses[:-1] = [(1 - share) * own + share * other for own, other in zip(losses[:-1], taught, strict=True)]
-            self._soften(exits[-1].detach())
-        return torch.stack([weight * loss for weight, loss in zip(self.shares, losses, strict=True)]).sum()
+        super().__init__(space, architecture_of(space, depths[-1]), depths, options)
 
     def probe(self, x_B: Tensor) -> Probe:
         """Every exit; a level without one is read by the next."""
@@ -139,26 +78,3 @@ class MultiExitNetwork(nn.Module):
         """The depths of the exits, the most accurate on validation data first (ties: shallow)."""
         accuracy = readings[LEVEL_ACCURACY]
         return architectures_of(self.space, sorted(self.depths, key=lambda depth: (-accuracy[depth], depth)))
-
-    def _read(self, depth: int, h_B: Tensor) -> Tensor:
-        y_BK: Tensor = self.heads[str(depth)](h_B)
-        return y_BK
-
-    def _soften(self, teacher_BK: Tensor) -> None:
-        """Raise the temperature if the teacher is too sure, without waiting for the device to say whether."""
-        sureness = (teacher_BK / self.temperature).softmax(dim=-1).amax(dim=-1).mean()
-        growth = torch.where(sureness > self.options.sure_above, self.options.temperature_growth, 1.0)
-        self.temperature.mul_(growth)
-
-
-def taught_losses(exits: Sequence[Tensor], temperature: Tensor, *, last_only: bool) -> list[Tensor]:
-    """What each exit but the last learns from the answers of later ones, the mean over its teachers.
-
-    `exits` are the logits `y_BK` of each. No gradient reaches a teacher.
-    """
-    teachers = [y_BK.detach() for y_BK in exits]
-    losses = []
-    for number, y_BK in enumerate(exits[:-1], start=1):
-        own_teachers = teachers[-1:] if last_only else teachers[number:]
-        losses.append(torch.stack([distillation(y_BK, teacher, temperature) for teacher in own_teachers]).mean())
-    return losses

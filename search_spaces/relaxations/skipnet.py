@@ -1,71 +1,31 @@
-"""SkipNet: every input skips the blocks that a gate in front of them finds it can do without (Wang et al., ECCV 2018).
+"""SkipNet over a space of depths: the deepest chain, whose inputs skip blocks (Wang et al., ECCV 2018).
 
-The supernet is the deepest chain with a gate in front of every block that keeps the shape: `x_{i+1} = G_i F_i(x_i) +
-(1 - G_i) x_i`. A trial has two stages, by shares of its steps, each
-with a learning-rate schedule of its own:
-
-1. Supervised: gates are hard in the forward pass and soft in the backward pass; the loss alone moves them.
-2. Hybrid reinforcement learning: gates are drawn, and a policy gradient trades the loss for skipped blocks.
-
-With `supervised_share` 0 the policy gradient starts from scratch, with 1 there is none; with soft gates in training,
-only validation makes them hard. The paper runs all three as controls.
-
-Training and validation compute every block and multiply, as the authors' code does, and are charged for it: all steps
-of both stages cost the same. `search_spaces.dynamic.skipping` runs the network without what it skips.
-
-Differences: the paper's first block has no gate; its second stage has a constant learning rate of 1e-4, a thousandth of
-the first's peak, here it has the study's schedule; weight decay is for weights alone.
+`gated_network` says how gates learn. As a supernet, gates are the architecture: weight decay is for weights alone, and
+depths are ranked by how many blocks the inputs execute.
 Shapes: B batch, N gates, K classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import torch
-from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from torch import Tensor, nn
 
 from search_spaces.chain_space import ChainSpace
-from search_spaces.dynamic.gates import FeedForwardGates, Gates, RecurrentGates, ff_gate_1, ff_gate_2
-from search_spaces.dynamic.hard_gates import gumbel, hard, hybrid_loss, log_probability, savings, straight_through
-from search_spaces.dynamic.skipping import Step, masked, walk
-from search_spaces.errors import InvalidInput
-from search_spaces.flops import level_shapes
-from search_spaces.relaxations.relaxation import Criterion, TrainingStage
+from search_spaces.dynamic.hard_gates import hard
+from search_spaces.relaxations.chains import deepest
+from search_spaces.relaxations.gated_network import FEED_FORWARD, GatedNetwork, GateTraining
 from search_spaces.relaxations.skipping_network import SkippingNetwork, chain_with_skips
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
-Act = Callable[[Tensor], Tensor]
-"""From the scores `s_B` of a gate to gates `g_B`."""
-
-SUPERVISED: dict[str, Act] = {"straight_through": straight_through, "soft": torch.sigmoid, "gumbel": gumbel}
-"""Gates of the first stage."""
-FEED_FORWARD = {"ff1": ff_gate_1, "ff2": ff_gate_2}
-SMALLEST_IMAGE = {"ff1": 2, "ff2": 1}
-"""Side in pixels: FFGate-I begins with a pooling of 2x2."""
-
 
 @validated(frozen=True, kw_only=True, config=CONFIG)
-class SkipNet:
+class SkipNet(GateTraining):
     """Learns which blocks each input skips, in a chain with one stage and nothing else to choose, tied or not."""
-
-    gate: Literal["recurrent", "ff1", "ff2"] = "recurrent"
-    """One LSTM for all blocks; or, for images, convolutions in front of each: FFGate-I, or the smaller FFGate-II."""
-    supervised_share: float = Field(default=0.865, ge=0, le=1)
-    """Share of the steps in the first stage, in the paper 64k of 74k; a short trial needs a longer second stage to
-    skip anything; 0: policy gradient alone; 1: none."""
-    supervised_gate: Literal["straight_through", "soft", "gumbel"] = "straight_through"
-    """Gates of the first stage. Gumbel: drawn, with a gradient through the noise, and paid for skipping already."""
-    reinforcement_learning_rate: float = Field(default=1.0, gt=0)
-    """Peak learning rate of the second stage, as a multiple of the study's."""
-    alpha: float = Field(default=0.1, ge=0)
-    """What it is worth to skip all blocks, in nats; as in the authors' code."""
-    beta: float = Field(default=1.0, ge=0)
-    """Weight of the loss in the rewards of the policy gradient."""
 
     recipe = "joint"
     inheritable = True
@@ -83,14 +43,12 @@ class SkipNet:
         return SkipNetwork(chain_with_skips(space, method="skipnet"), self)
 
 
-class SkipNetwork(SkippingNetwork):
-    """The deepest chain with gates."""
+class SkipNetwork(SkippingNetwork, GatedNetwork):
+    """The deepest chain with gates, and the count of how often they let inputs pass."""
 
     def __init__(self, space: ChainSpace, options: SkipNet) -> None:
-        super().__init__(space)
-        self.options = options
-        self.gates = self._make_gates(space.all_stages()[0].width[0])
-        self.is_supervised = True
+        GatedNetwork.__init__(self, space, deepest(space), options)
+        self.start_counting()
 
     def forward(self, x_B: Tensor) -> Tensor:
         """Logits `y_BK` under the hard policy."""
@@ -99,59 +57,6 @@ class SkipNetwork(SkippingNetwork):
             self.count(g_BN)
         return y_BK
 
-    def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:
-        """The loss, or, once gates are drawn, what is left of it after what skipping is worth."""
-        if self.is_supervised:
-            y_BK, _, g_BN = self.walk(x_B, SUPERVISED[self.options.supervised_gate])
-            loss_B = criterion(y_BK, y_B)
-            if self.options.supervised_gate == "gumbel":
-                loss_B = loss_B - savings(g_BN, self.options.alpha).sum(dim=1)
-            return loss_B.mean()
-        y_BK, s_BN, g_BN = self.walk(x_B, lambda s_B: torch.bernoulli(s_B.detach().sigmoid()))
-        return self.hybrid_objective(criterion(y_BK, y_B), s_BN, g_BN)
-
-    def hybrid_objective(self, loss_B: Tensor, s_BN: Tensor, g_BN: Tensor) -> Tensor:
-        """The second stage's, a scalar, of gates that were drawn."""
-        log_p_BN = log_probability(s_BN, g_BN)
-        return hybrid_loss(loss_B, log_p_BN, g_BN, alpha=self.options.alpha, beta=self.options.beta).mean()
-
-    def walk(self, x_B: Tensor, act: Act, *, step: Step = masked) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits `y_BK`, scores `s_BN` and gates `g_BN`. If those are 0 and 1, a step may be `compacted`."""
-        scores: list[Tensor] = []
-        memory = None
-
-        def decide(place: int, h_B: Tensor) -> Tensor:
-            nonlocal memory
-            s_B, memory = self.gates(place, h_B, memory)
-            scores.append(s_B.to(torch.promote_types(s_B.dtype, torch.float32)))
-            return act(scores[-1])
-
-        y_BK, gates = walk(self.chain, x_B, decide, blocks=self.blocks, step=step)
-        return y_BK, torch.stack(scores, dim=1), torch.stack(gates, dim=1)
-
-    def stages(self) -> tuple[TrainingStage, ...]:
-        """Supervised, then hybrid reinforcement learning."""
-        second = TrainingStage(
-            begins=self.options.supervised_share, learning_rate=self.options.reinforcement_learning_rate
-        )
-        return (TrainingStage(begins=0.0), second)
-
-    def begin_stage(self, number: int) -> None:
-        """From the second stage on, gates are drawn."""
-        self.is_supervised = number == 0
-
     def architecture_parameters(self) -> list[nn.Parameter]:
         """Those of the gates."""
         return list(self.gates.parameters())
-
-    def _make_gates(self, width: int) -> Gates:
-        kind, num_gates = self.options.gate, len(self.blocks)
-        if kind == "recurrent":
-            return RecurrentGates(width, num_gates)
-        shape, smallest = level_shapes(self.chain, self.space.input_shape)[-1], SMALLEST_IMAGE[kind]
-        if len(shape) != 3 or min(shape[1:]) < smallest:
-            raise InvalidInput(
-                f"{kind} needs hidden states that are images of at least {smallest}x{smallest}, got {list(shape)}",
-                field="gate",
-            )
-        return FeedForwardGates([FEED_FORWARD[kind](width) for _ in range(num_gates)])

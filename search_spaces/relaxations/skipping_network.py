@@ -13,21 +13,22 @@ from torch import Tensor, nn
 from search_spaces.architecture import Architecture
 from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
-from search_spaces.dynamic.skipping import skippable
 from search_spaces.errors import InvalidInput
 from search_spaces.readings import Readings
-from search_spaces.relaxations.chains import architectures_near, chain_from_one, deepest
+from search_spaces.relaxations.chains import architectures_near, chain_from_one
 from search_spaces.space import SearchSpace
 
 
 class SkippingNetwork(nn.Module):
-    """The deepest chain, and what the inputs of the last validation pass executed of it."""
+    """A chain, and what the inputs of the last validation pass executed of it."""
 
-    def __init__(self, space: ChainSpace) -> None:
-        super().__init__()
-        self.space = space
-        self.chain: Chain = space.build(deepest(space))
-        self.blocks = skippable(self.chain, space.input_shape)
+    space: ChainSpace
+    chain: Chain
+    blocks: tuple[int, ...]
+    """That can be skipped, from 1."""
+
+    def start_counting(self) -> None:
+        """Called once, when chain and blocks are there."""
         self.executed_N = nn.Buffer(torch.zeros(len(self.blocks)))
         """Inputs of the last validation pass that executed each skippable block."""
         self.num_inputs = nn.Buffer(torch.zeros(()))

@@ -71,11 +71,11 @@ BROKEN = [
     (f"{TEXT}; space={{family: resnet, depth: 2}}", "space.family:", "resnet reads numbers"),
     (f"{TEXT}; space={{family: transformer, depth: 2, patch_size: 2}}", "space.patch_size:", "is for images only"),
     ("space={family: transformer, depth: 2, num_tokens: 4}", "space.num_tokens:", "is set by the task"),
-    ("space={}", "space.family:", "allowed: mlp, resnet, mobile, transformer, cell, multiscale"),
+    ("space={}", "space.family:", "allowed: mlp, resnet, mobile, transformer, cell, dynamic, multiscale"),
     (
         "space.family=vgg",
         "space.family:",
-        "allowed: cell, mlp, mobile, multiscale, resnet, tabular, transformer, or package.module:attribute",
+        "allowed: cell, dynamic, mlp, mobile, multiscale, resnet, tabular, transformer, or package.module:attribute",
     ),
     ("space.input_shape=[2]", "space.input_shape:", "is set by the task"),
     ("space.dept=3", "space.dept:", "allowed: depth, width, stages, ops, block_width"),

@@ -1,9 +1,11 @@
 """The best under a cap, worked out by hand. A network of depth d takes 10 d FLOPs."""
 
+import pandas as pd
 import pytest
 
 from nas.caps import TRIAL_COLUMNS, under_caps
 from nas.comparison import compare
+from nas.settings import KEY, POINT_COLUMNS, with_settings
 from nas.store import Store
 from tests.nas.comparables import Found, store_runs
 
@@ -18,7 +20,8 @@ def under(store: Store):
     store_runs(store, "study", methods)
     runs = store.frame("v_compare", "study")
     trials = store.frame("trials", "study", TRIAL_COLUMNS).assign(study="study")
-    return lambda *caps: under_caps(runs, trials, compare(runs), caps)
+    points = store.frame("operating_points", "study", POINT_COLUMNS).assign(study="study")
+    return lambda *caps: under_caps(runs, trials, points, compare(runs), caps)
 
 
 def found(capped):
@@ -52,5 +55,30 @@ def test_the_final_training_is_no_network_of_the_search(store: Store):
     trials = store.frame("trials", "study", TRIAL_COLUMNS).assign(study="study")
     runs = store.frame("v_compare", "study")
     trials.loc[trials["kind"] == "final", "val_accuracy"] = 0.99
-    (cap,) = under_caps(runs, trials, compare(runs), [40])
+    points = store.frame("operating_points", "study", POINT_COLUMNS).assign(study="study")
+    (cap,) = under_caps(runs, trials, points, compare(runs), [40])
     assert cap.methods["grid"].score.accuracy.value == pytest.approx(0.7)
+
+
+def test_a_network_with_settings_counts_at_each_of_them():
+    trials = pd.DataFrame(
+        [
+            ("s", 0, 0, "architecture", 0.6, 40),
+            ("s", 0, 1, "relaxation", 0.9, 50),
+            ("s", 1, 0, "architecture", 0.5, 10),
+        ],
+        columns=[*KEY, "kind", "val_accuracy", "inference_flops"],
+    )
+    rows = [
+        ("s", 0, 1, "own", "validation", "p=1", 20.5, 0.8),
+        ("s", 0, 1, "own", "test", "p=1", 20.0, 0.99),
+        ("s", 0, 1, "delivered", "validation", "p=1", 20.0, 0.99),
+    ]
+    points = pd.DataFrame(rows, columns=["study", *POINT_COLUMNS])
+    columns = ["run", "number", "kind", "val_accuracy", "inference_flops", "setting"]
+    assert with_settings(trials, points)[columns].to_numpy().tolist() == [
+        [0, 0, "architecture", 0.6, 40, ""],
+        [0, 1, "relaxation", 0.9, 50, ""],
+        [0, 1, "architecture", 0.8, 20.5, "p=1"],
+        [1, 0, "architecture", 0.5, 10, ""],
+    ]

@@ -169,7 +169,7 @@ def test_csv_has_the_rows_of_json(nas, as_json, command):
         (["pareto", "small"], ["val_accuracy against inference_flops", "60 FLOPs", "2/2", "70.0"]),
         (["query", "SELECT name FROM studies"], ["small"]),
         (["db", "check"], ["sqlite:///nas.db is as it should be"]),
-        (["db", "upgrade"], ["revision 0003"]),
+        (["db", "upgrade"], ["revision 0004"]),
     ],
 )
 def test_tables_speak_in_percent_and_human_units(nas, arguments, facts):

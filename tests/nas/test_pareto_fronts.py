@@ -7,6 +7,7 @@ import pytest
 
 from controllers.objectives import Objective
 from nas.pareto_fronts import pareto_fronts, read_objectives
+from nas.settings import POINT_COLUMNS
 from nas.statistics.bootstrap import mean
 from search_spaces.errors import InvalidInput
 
@@ -40,9 +41,26 @@ TRIALS = table(
 )
 
 
+NO_POINTS = pd.DataFrame(columns=[*POINT_COLUMNS])
+
+
+def test_a_network_with_settings_is_a_point_at_each():
+    """Of tpe's d: half of its FLOPs at 0.7, which beats grid's b of seed 1 and is on the joint front."""
+    rows = [
+        (2, 0, "own", "validation", "p=1", 100.0, 0.7),
+        (2, 0, "own", "validation", "last exit", 200.0, 0.9),
+        (2, 0, "own", "test", "p=1", 1.0, 1.0),
+        (2, 0, "delivered", "validation", "p=1", 1.0, 1.0),
+    ]
+    fronts = pareto_fronts(RUNS, TRIALS, pd.DataFrame(rows, columns=[*POINT_COLUMNS]), FLOPS_AND_ACCURACY)
+    of_tpe = fronts.points[fronts.points["label"] == "tpe"]
+    columns = ["number", "architecture_id", "setting", "inference_flops", "val_accuracy", "on_joint_front"]
+    assert of_tpe[columns].to_numpy().tolist() == [[0, "d", "p=1", 100, 0.7, True], [0, "d", "", 200, 0.9, True]]
+
+
 def test_fronts_and_volumes_by_hand():
     """Losses of grid, seed 0: (0.5, 1/4), (0.2, 1); seed 1: (0.3, 1). Of tpe, seed 0: (0.1, 1/2), (0.5, 1/4)."""
-    fronts = pareto_fronts(RUNS, TRIALS, FLOPS_AND_ACCURACY)
+    fronts = pareto_fronts(RUNS, TRIALS, NO_POINTS, FLOPS_AND_ACCURACY)
     assert fronts.reference == {"val_accuracy": 0.0, "inference_flops": 400.0}
     grid, tpe = fronts.methods
     assert (grid.label, grid.num_runs, grid.num_scored, grid.num_points, grid.num_joint) == ("grid", 2, 2, 2, 1)
@@ -61,24 +79,33 @@ def test_fronts_and_volumes_by_hand():
 
 
 def test_three_objectives_and_two_sizes():
-    both = pareto_fronts(RUNS, TRIALS, tuple(Objective))
+    both = pareto_fronts(RUNS, TRIALS, NO_POINTS, tuple(Objective))
     assert both.methods[1].hypervolume.value == pytest.approx(0.5 * 0.75**2 + 0.9 * 0.5**2 - 0.5 * 0.5**2)
-    sizes = pareto_fronts(RUNS, TRIALS, (Objective.INFERENCE_FLOPS, Objective.NUM_PARAMETERS))
+    sizes = pareto_fronts(RUNS, TRIALS, NO_POINTS, (Objective.INFERENCE_FLOPS, Objective.NUM_PARAMETERS))
     assert [method.num_points for method in sizes.methods] == [1, 1]
 
 
 def test_only_networks_that_were_trained_to_the_end_count():
     trials = TRIALS.copy()
     trials.loc[5, "status"] = "pruned"
-    assert [method.num_points for method in pareto_fronts(RUNS, trials, FLOPS_AND_ACCURACY).methods] == [2, 1]
+    assert [method.num_points for method in pareto_fronts(RUNS, trials, NO_POINTS, FLOPS_AND_ACCURACY).methods] == [
+        2,
+        1,
+    ]
     trials.loc[5, ["status", "kind"]] = "complete", "final"
-    assert [method.num_points for method in pareto_fronts(RUNS, trials, FLOPS_AND_ACCURACY).methods] == [2, 1]
+    assert [method.num_points for method in pareto_fronts(RUNS, trials, NO_POINTS, FLOPS_AND_ACCURACY).methods] == [
+        2,
+        1,
+    ]
     trials.loc[5, "kind"] = "continuation"
-    assert [method.num_points for method in pareto_fronts(RUNS, trials, FLOPS_AND_ACCURACY).methods] == [2, 2]
+    assert [method.num_points for method in pareto_fronts(RUNS, trials, NO_POINTS, FLOPS_AND_ACCURACY).methods] == [
+        2,
+        2,
+    ]
 
 
 def test_a_study_without_networks_has_empty_fronts():
-    fronts = pareto_fronts(RUNS, TRIALS.iloc[:0], FLOPS_AND_ACCURACY)
+    fronts = pareto_fronts(RUNS, TRIALS.iloc[:0], NO_POINTS, FLOPS_AND_ACCURACY)
     assert [(method.num_points, method.hypervolume) for method in fronts.methods] == [(0, None), (0, None)]
     assert json.loads(json.dumps(fronts.document()))["points"] == []
     assert list(fronts.tables())

@@ -15,7 +15,17 @@ from nas.study import Study
 from tests.nas.fakes import PER_STEP, FakeWorkers, drive, fake_plan, oldest
 from workers import flight
 
-TABLES = ("trials", "charges", "epochs", "depth_profiles", "runs", "artifacts", "events", "architectures")
+TABLES = (
+    "trials",
+    "charges",
+    "epochs",
+    "depth_profiles",
+    "operating_points",
+    "runs",
+    "artifacts",
+    "events",
+    "architectures",
+)
 CLOCKS = ["created_at", "changed_at", "started_at", "finished_at"]
 
 

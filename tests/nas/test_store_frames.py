@@ -10,8 +10,19 @@ from nas.store import Store
 from search_spaces.errors import StoreError
 from tests.nas.histories import HUGE, architecture, plan, search, start, started
 
-TABLES = ["studies", "runs", "trials", "architectures", "epochs", "charges", "depth_profiles", "artifacts", "events"]
-VIEWS = ["v_incumbent", "v_compare", "v_depth"]
+TABLES = [
+    "studies",
+    "runs",
+    "trials",
+    "architectures",
+    "epochs",
+    "charges",
+    "depth_profiles",
+    "operating_points",
+    "artifacts",
+    "events",
+]
+VIEWS = ["v_incumbent", "v_compare", "v_depth", "v_operating_points"]
 
 
 @pytest.mark.parametrize("name", [*TABLES, *VIEWS])

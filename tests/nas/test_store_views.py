@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from controllers.cost import Unit
-from controllers.trial import Kind
+from controllers.trial import Kind, Trial
 from nas.records import Account, Phase
 from nas.store import Store
+from search_spaces.operating_points import MeasuredPoint, OperatingPoint, Part, Setting
 from tests.nas.histories import charge, chose, epoch, finish, finished, plan, report, search, start, started
 
 NONE = -1
@@ -115,12 +118,51 @@ def test_the_depth_view_shows_the_weight_of_every_level_beside_the_chosen_depth(
     ]
 
 
-@pytest.mark.parametrize("view", ["v_incumbent", "v_compare", "v_depth"])
+def dynamic(trial: Trial, *points: MeasuredPoint) -> Trial:
+    """A finished trial with these operating points."""
+    done = finished(trial, 0.5)
+    assert done.measurement is not None
+    return replace(done, measurement=replace(done.measurement, points=points))
+
+
+def measured(
+    split: Part, label: str, threshold: float | None, flops: float, accuracy: float, **more: Any
+) -> MeasuredPoint:
+    setting = Setting(label=label, thresholds=(threshold,))
+    point = OperatingPoint(accuracy=accuracy, mean_flops=flops, shares=(0.25, 0.75))
+    return MeasuredPoint(model="own", split=split, setting=setting, point=point, **more)
+
+
+def test_operating_points_are_rows_in_their_order(store: Store):
+    study_id = store.create_study("exits", {}, [plan()], {})
+    trial = started(0, depth=3)
+    points = (
+        measured("validation", "p=1", 0.75, 12.5, 0.5),
+        measured("test", "last exit", None, 60, 0.625, latency_ms_batch1=2.0, latency_ms_batch256=0.5),
+    )
+    store.record(study_id, [start(0, trial), finish(0, dynamic(trial, *points), 0)])
+    reused = dynamic(started(1, depth=3), *points)
+    store.record(study_id, [start(0, started(1, depth=3)), finish(0, reused, 1, reused_from=0)])
+    columns = ("number", "kind", "depth", "model", "split", "setting", "mean_flops", "accuracy", "inference_flops")
+    assert rows(store, "v_operating_points", *columns) == [
+        (0, "architecture", 3, "own", "validation", "p=1", 12.5, 0.5, 60),
+        (0, "architecture", 3, "own", "test", "last exit", 60, 0.625, 60),
+    ]
+    frame = store.frame("operating_points", "exits")
+    assert frame["thresholds"].tolist() == [[0.75], [None]]
+    assert frame["shares"].tolist() == [[0.25, 0.75]] * 2
+    assert frame["latency_ms_batch1"].isna().tolist() == [True, False]
+    stored = store.load(study_id).finished
+    assert [one.trial.measurement.points for one in stored if one.trial.measurement] == [points, points]
+
+
+@pytest.mark.parametrize("view", ["v_incumbent", "v_compare", "v_depth", "v_operating_points"])
 def test_a_view_keeps_studies_apart(store: Store, view: str):
     for name in ("one", "two"):
         study_id = store.create_study(name, {}, [plan()], {})
         supernet = started(0, kind=Kind.RELAXATION)
-        history = [start(0, supernet), report(0, 0, epoch(1, profile=(1.0,))), finish(0, finished(supernet, 0.5), 0)]
+        scored = dynamic(supernet, measured("validation", "p=1", 0.5, 1, 1))
+        history = [start(0, supernet), report(0, 0, epoch(1, profile=(1.0,))), finish(0, scored, 0)]
         store.record(study_id, history)
     assert store.frame(view)["study"].tolist() == ["one", "two"]
     assert store.frame(view, "two")["study"].tolist() == ["two"]

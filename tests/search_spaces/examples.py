@@ -4,7 +4,7 @@ from typing import Any
 
 from search_spaces import SearchSpace, make_space
 
-EXAMPLES: dict[str, dict[str, Any]] = {
+CHAINS: dict[str, dict[str, Any]] = {
     "mlp": {
         "input_shape": (6,),
         "num_classes": 3,
@@ -131,6 +131,33 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "ops": ["nor_conv_3x3", "avg_pool_3x3"],
         },
     },
+}
+"""By name: the shape of one input, the number of classes (and of tokens), and the options of a study file."""
+
+DYNAMIC: dict[str, dict[str, Any]] = {
+    "dynamic": {
+        "input_shape": (6,),
+        "num_classes": 3,
+        "options": {
+            "family": "dynamic",
+            "chain": {"family": "mlp", "depth": [1, 2, 4], "width": [8, 12], "ops": ["residual"]},
+            "exits": {"spacing": [1, 2], "teachers": ["last", "later"]},
+            "gates": {"supervised_share": [0.5, 1.0]},
+        },
+    },
+    "dynamic_images": {
+        "input_shape": (1, 8, 8),
+        "num_classes": 3,
+        "options": {
+            "family": "dynamic",
+            "chain": {
+                "family": "resnet",
+                "stages": [{"depth": [1, 3], "width": 4, "stride": 2}],
+                "ops": ["basic", "separable"],
+            },
+            "gates": {"gate": ["recurrent", "ff1", "ff2"], "alpha": 0.1},
+        },
+    },
     "multiscale": {
         "input_shape": (3, 8, 7),
         "num_classes": 3,
@@ -146,7 +173,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         },
     },
 }
-"""By name: the shape of one input, the number of classes (and of tokens), and the options of a study file."""
+"""The same for networks that may choose their depth per input."""
+
+EXAMPLES = {**CHAINS, **DYNAMIC}
 
 
 def example_space(name: str) -> SearchSpace:

@@ -13,7 +13,7 @@ from search_spaces.flops import level_flops
 from search_spaces.pruning import density, effective_flops, load_under_masks, mask_layers, prune_smallest, unmasked
 from search_spaces.relaxations import Supernet, make_relaxation
 from search_spaces.relaxations.relaxation import HasObjective, Heir
-from tests.search_spaces.examples import EXAMPLES, example_space
+from tests.search_spaces.examples import CHAINS, example_space
 
 MLP = make_space({"family": "mlp", "depth": [1, 2], "width": 4}, input_shape=(2,), num_classes=3)
 CUT = {"rate": 0.5, "output_rate": 0.0, "scope": "layer"}
@@ -64,7 +64,7 @@ def test_effective_flops_by_hand():
     assert effective_flops(chain, (2,)) == (4, 4, 6)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", CHAINS)
 def test_masks_of_ones_change_nothing(name):
     space = example_space(name)
     torch.manual_seed(0)
@@ -81,7 +81,7 @@ def test_masks_of_ones_change_nothing(name):
     assert network.profile() == (*dense_flops[:-2], dense_flops[-2] + dense_flops[-1])
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if "transformer" not in name])
+@pytest.mark.parametrize("name", [name for name in CHAINS if "transformer" not in name])
 def test_effective_flops_are_those_of_the_weights_that_are_left(name):
     """All FLOPs of these families are those of weights, each of which is used as often as any other of its layer."""
     space = example_space(name)

@@ -16,6 +16,7 @@ from controllers.supernets import supernet_proposal
 from controllers.trial import Proposal
 from search_spaces import make_space
 from search_spaces.compose import answer
+from search_spaces.dynamic.dynamic import Dynamic
 from search_spaces.relaxations.relaxation import Annealed, Concluding, Drawing, Probed
 from tests.workers.blobs import TRAINING, blobs, job, train
 from workers.batches import Batches
@@ -33,6 +34,13 @@ MIXED_RESNET = {**RESNET, "ops": ["basic", "separable"]}
 TRANSFORMER = {"family": "transformer", "depth": [1, 2], "width": 8, "heads": 2}
 
 TIED = {"family": "mlp", "depth": [1, 3, 4], "width": 8, "ops": ["residual"], "tied": True}
+
+DYNAMIC = {
+    "family": "dynamic",
+    "chain": RESNET,
+    "exits": {"distillation": 0.5},
+    "gates": {"gate": ["recurrent", "ff1"], "supervised_share": 0.5},
+}
 
 
 def supernet(**options):
@@ -73,6 +81,11 @@ TRIALS = {
     "dropped blocks, all stages": (RESNET, supernet(name="blockdrop", plain_share=0.2, policy_share=0.4)),
     "dropped blocks, from scratch": (TIED, supernet(name="blockdrop", plain_share=0, policy_share=0)),
     "tied": (TIED, network(TIED, depth=3)),
+    "multi-exit, delivered": (RESNET, replace(supernet(name="multi_exit"), deliverable=True)),
+    "exits of an architecture": (DYNAMIC, network(DYNAMIC, depth=3, mechanism="exits")),
+    "gates of an architecture, both stages": (DYNAMIC, network(DYNAMIC, depth=3, mechanism="gates")),
+    "convolutional gates of an architecture": (DYNAMIC, network(DYNAMIC, mechanism="gates", **{"gates.gate": "ff1"})),
+    "static among dynamic": (DYNAMIC, network(DYNAMIC, depth=3)),
 }
 
 
@@ -123,6 +136,11 @@ def recount(one):
 
     if isinstance(built, Concluding):
         built.conclude(score)
+    if isinstance(built, Dynamic) and one.proposal.choosable:
+        with torch.no_grad():
+            for number in range(built.num_observations()):
+                for x in torch.split(data.validation.x, BATCH_SIZE):
+                    count(ChargeKind.VALIDATE, built.observe, number, x)
     return counts
 
 

@@ -49,7 +49,7 @@ def test_the_price_of_an_architecture_is_what_is_counted(name):
     rng = np.random.default_rng(0)
     for one in dict.fromkeys(sample(space, rng) for _ in range(4)):
         proposal = Proposal(architecture=one)
-        price = prices.epoch_cost(proposal, TRAINING)
+        price = prices.epoch_cost(proposal, TRAINING) + prices.conclusion_cost(proposal)
         assert (price.flops, price.epochs, price.device_us, price.trials) == (counted(example, proposal), 1, 0, 0)
 
 
@@ -138,6 +138,22 @@ def test_a_trial_of_several_stages_is_priced_as_if_all_were_the_costliest():
         counts.append(counted(example, proposal))
         assert prices.epoch_cost(proposal, TRAINING).flops == counts[0]
     assert counts[0] > max(counts[1:])
+
+
+@pytest.mark.parametrize("options", [{"name": "multi_exit"}, {"name": "skipnet"}], ids=str)
+def test_the_price_of_a_supernet_that_may_be_delivered_has_its_operating_points(options):
+    example, proposal = CHAINS["mlp"], replace(supernet(options), deliverable=True)
+    prices = pricer(make_example(example), example["input_shape"])
+    price = prices.epoch_cost(proposal, TRAINING) + prices.conclusion_cost(proposal)
+    assert price.flops == counted(example, proposal)
+    assert prices.conclusion_cost(proposal).flops > prices.conclusion_cost(supernet(options)).flops == 0
+
+
+def test_a_text_has_no_operating_points():
+    example, proposal = CHAINS["transformer_text"], replace(supernet({"name": "multi_exit"}), deliverable=True)
+    prices = pricer(make_example(example), example["input_shape"])
+    assert prices.conclusion_cost(proposal).flops == 0
+    assert prices.epoch_cost(proposal, TRAINING).flops == counted(example, proposal)
 
 
 @pytest.mark.parametrize("options", [{"name": "pruned"}, {"name": "distilled", "teacher": {}, "student": {"depth": 1}}])

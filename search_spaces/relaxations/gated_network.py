@@ -1,0 +1,191 @@
+"""A chain in which every input skips the blocks that a gate in front of them finds it can do without.
+
+Every block that keeps the shape has a gate: `x_{i+1} = G_i F_i(x_i) + (1 - G_i) x_i` (Wang et al., ECCV 2018, arXiv
+1711.09485). A training has two stages, by shares of its steps, each with a schedule of its own:
+
+1. Supervised: gates are hard in the forward pass and soft in the backward pass; the loss alone moves them.
+2. Hybrid reinforcement learning: gates are drawn, and a policy gradient trades the loss for skipped blocks.
+
+With `supervised_share` 0 the policy gradient starts from scratch, with 1 there is none; with soft gates in training,
+only validation makes them hard. The paper runs all three as controls.
+
+Training and validation compute every block and multiply, as the authors' code does, and are charged for it: all steps
+of both stages cost the same. `search_spaces.dynamic.skipping` runs the network without what it skips. Once it is
+trained, blocks are executed from a probability of 1/2 on; other thresholds are other settings of the same network, for
+which nobody trained it.
+
+Differences: the paper's first block has no gate; its second stage has a constant learning rate of 1e-4, a thousandth of
+the first's, here it has the study's schedule once more.
+Shapes: B batch, N gates, K classes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Literal
+
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass as validated
+from torch import Tensor, nn
+
+from search_spaces.architecture import Architecture
+from search_spaces.chain import Chain
+from search_spaces.chain_space import ChainSpace
+from search_spaces.dynamic.dynamic import Observed
+from search_spaces.dynamic.gates import FeedForwardGates, Gates, RecurrentGates, ff_gate_1, ff_gate_2
+from search_spaces.dynamic.hard_gates import gumbel, hard, hybrid_loss, log_probability, savings, straight_through
+from search_spaces.dynamic.skipping import Step, compacted, executed_flops, masked, skippable, walk
+from search_spaces.errors import InvalidInput
+from search_spaces.flops import inference_flops, level_flops, level_shapes
+from search_spaces.operating_points import OperatingPoint, Setting
+from search_spaces.relaxations.relaxation import Criterion, TrainingStage
+from search_spaces.values import CONFIG
+
+Act = Callable[[Tensor], Tensor]
+"""From the scores `s_B` of a gate to gates `g_B`."""
+
+SUPERVISED: dict[str, Act] = {"straight_through": straight_through, "soft": torch.sigmoid, "gumbel": gumbel}
+"""Gates of the first stage."""
+THRESHOLDS = (0.9, 0.7, 0.5, 0.3, 0.1)
+"""Of the probability that a block is executed: 1/2 is the paper's."""
+FEED_FORWARD = {"ff1": ff_gate_1, "ff2": ff_gate_2}
+SMALLEST_IMAGE = {"ff1": 2, "ff2": 1}
+"""Side in pixels: FFGate-I begins with a pooling of 2x2."""
+
+
+@validated(frozen=True, kw_only=True, config=CONFIG)
+class GateTraining:
+    """Which gates, and how they learn."""
+
+    gate: Literal["recurrent", "ff1", "ff2"] = "recurrent"
+    """One LSTM for all blocks; or, for images, convolutions in front of each: FFGate-I, or the smaller FFGate-II."""
+    supervised_share: float = Field(default=0.865, ge=0, le=1)
+    """Share of the steps in the first stage, in the paper 64k of 74k, which leaves a short trial too few to learn what
+    to skip; 0: policy gradient alone; 1: none."""
+    supervised_gate: Literal["straight_through", "soft", "gumbel"] = "straight_through"
+    """Gates of the first stage. Gumbel: drawn, with a gradient through the noise, and paid for skipping already."""
+    reinforcement_learning_rate: float = Field(default=1.0, gt=0)
+    """Peak learning rate of the second stage, as a multiple of the study's."""
+    alpha: float = Field(default=0.1, ge=0)
+    """What it is worth to skip all blocks, in nats; as in the authors' code."""
+    beta: float = Field(default=1.0, ge=0)
+    """Weight of the loss in the rewards of the policy gradient."""
+
+
+class GatedNetwork(nn.Module):
+    """A chain of one stage with gates."""
+
+    def __init__(self, space: ChainSpace, architecture: Architecture, options: GateTraining) -> None:
+        super().__init__()
+        self.space = space
+        self.options = options
+        self.chain: Chain = space.build(architecture)
+        self.blocks = skippable(self.chain, space.input_shape)
+        self.gates = self._make_gates(architecture.form["stages"][0]["width"])
+        self.is_supervised = True
+
+    def forward(self, x_B: Tensor) -> Tensor:
+        """Logits `y_BK` under the hard policy."""
+        return self.walk(x_B, hard)[0]
+
+    def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:
+        """The loss, or, once gates are drawn, what is left of it after what skipping is worth."""
+        if self.is_supervised:
+            y_BK, _, g_BN = self.walk(x_B, SUPERVISED[self.options.supervised_gate])
+            loss_B = criterion(y_BK, y_B)
+            if self.options.supervised_gate == "gumbel":
+                loss_B = loss_B - savings(g_BN, self.options.alpha).sum(dim=1)
+            return loss_B.mean()
+        y_BK, s_BN, g_BN = self.walk(x_B, lambda s_B: torch.bernoulli(s_B.detach().sigmoid()))
+        return self.hybrid_objective(criterion(y_BK, y_B), s_BN, g_BN)
+
+    def hybrid_objective(self, loss_B: Tensor, s_BN: Tensor, g_BN: Tensor) -> Tensor:
+        """The second stage's, a scalar, of gates that were drawn."""
+        log_p_BN = log_probability(s_BN, g_BN)
+        return hybrid_loss(loss_B, log_p_BN, g_BN, alpha=self.options.alpha, beta=self.options.beta).mean()
+
+    def walk(self, x_B: Tensor, act: Act, *, step: Step = masked) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits `y_BK`, scores `s_BN` and gates `g_BN`. If those are 0 and 1, a step may be `compacted`."""
+        scores: list[Tensor] = []
+        memory = None
+
+        def decide(place: int, h_B: Tensor) -> Tensor:
+            nonlocal memory
+            s_B, memory = self.gates(place, h_B, memory)
+            scores.append(s_B.to(torch.promote_types(s_B.dtype, torch.float32)))
+            return act(scores[-1])
+
+        y_BK, gates = walk(self.chain, x_B, decide, blocks=self.blocks, step=step)
+        return y_BK, torch.stack(scores, dim=1), torch.stack(gates, dim=1)
+
+    def stages(self) -> tuple[TrainingStage, ...]:
+        """Supervised, then hybrid reinforcement learning."""
+        options = self.options
+        second = TrainingStage(begins=options.supervised_share, learning_rate=options.reinforcement_learning_rate)
+        return (TrainingStage(begins=0.0), second)
+
+    def begin_stage(self, number: int) -> None:
+        """From the second stage on, gates are drawn."""
+        self.is_supervised = number == 0
+
+    def num_observations(self) -> int:
+        """One for each threshold: what a block does with its inputs decides what later gates see."""
+        return len(THRESHOLDS)
+
+    def observe(self, number: int, x_B: Tensor) -> Observed:
+        """Logits `y_BK` and gates `g_BN` at a threshold."""
+        y_BK, _, g_BN = self.walk(x_B, _from(THRESHOLDS[number]))
+        return y_BK, g_BN
+
+    def settings(self, observed: Sequence[Observed]) -> tuple[Setting, ...]:
+        """All thresholds, whatever the data."""
+        return tuple(Setting(label=f"threshold {one:g}", thresholds=(one,)) for one in THRESHOLDS)
+
+    def operating_point(self, setting: Setting, observed: Sequence[Observed], y_B: Tensor) -> OperatingPoint:
+        """Shares are those of the inputs that execute each block; one without a gate is executed by all."""
+        y_BK, g_BN = observed[THRESHOLDS.index(_threshold(setting))]
+        levels, gates = self._flops
+        flops_B = executed_flops(levels, self.blocks, g_BN)
+        shares = dict(zip(self.blocks, g_BN.double().mean(dim=0).tolist(), strict=True))
+        return OperatingPoint(
+            accuracy=(y_BK.argmax(dim=-1) == y_B).double().mean().item(),
+            mean_flops=gates + flops_B.double().mean().item(),
+            shares=tuple(shares.get(block, 1.0) for block in range(1, len(self.chain.blocks) + 1)),
+        )
+
+    def run_at(self, setting: Setting, x_B: Tensor) -> Tensor:
+        """Logits `y_BK`; every block sees the inputs that execute it."""
+        return self.walk(x_B, _from(_threshold(setting)), step=compacted)[0]
+
+    @cached_property
+    def _flops(self) -> tuple[tuple[int, ...], int]:
+        """Of stem, blocks and head, and of all gates, for one input."""
+        levels = level_flops(self.chain, self.space.input_shape)
+        return levels, inference_flops(self, self.space.input_shape) - sum(levels)
+
+    def _make_gates(self, width: int) -> Gates:
+        kind, num_gates = self.options.gate, len(self.blocks)
+        if kind == "recurrent":
+            return RecurrentGates(width, num_gates)
+        shape, smallest = level_shapes(self.chain, self.space.input_shape)[-1], SMALLEST_IMAGE[kind]
+        if len(shape) != 3 or min(shape[1:]) < smallest:
+            raise InvalidInput(
+                f"{kind} needs hidden states that are images of at least {smallest}x{smallest}, got {list(shape)}",
+                field="gate",
+            )
+        return FeedForwardGates([FEED_FORWARD[kind](width) for _ in range(num_gates)])
+
+
+def _from(threshold: float) -> Act:
+    """Hard gates that execute from this probability on. The score decides, so that 1/2 is `hard` to the last bit."""
+    score = math.log(threshold / (1 - threshold))
+    return lambda s_B: (s_B >= score).to(s_B.dtype)
+
+
+def _threshold(setting: Setting) -> float:
+    (threshold,) = setting.thresholds
+    assert threshold is not None
+    return threshold
