@@ -100,6 +100,8 @@ RELAXED = {
         "level": "validation",
     },
     "multi-exit": {"name": "multi_exit", "teachers": "later"},
+    "byot": {"name": "byot"},
+    "scan": {"name": "scan"},
     "pruned": {"name": "pruned"},
     "skipnet": {"name": "skipnet"},
     "skipnet, from scratch": {"name": "skipnet", "supervised_share": 0},
@@ -140,7 +142,7 @@ def test_a_trial_of_several_stages_is_priced_as_if_all_were_the_costliest():
     assert counts[0] > max(counts[1:])
 
 
-@pytest.mark.parametrize("options", [{"name": "multi_exit"}, {"name": "skipnet"}], ids=str)
+@pytest.mark.parametrize("options", [{"name": "multi_exit"}, {"name": "scan"}, {"name": "skipnet"}], ids=str)
 def test_the_price_of_a_supernet_that_may_be_delivered_has_its_operating_points(options):
     example, proposal = CHAINS["mlp"], replace(supernet(options), deliverable=True)
     prices = pricer(make_example(example), example["input_shape"])
