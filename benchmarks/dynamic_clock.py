@@ -102,7 +102,7 @@ def _thresholds(network: ExitNetwork, x_B: Tensor) -> Iterator[Variant]:
         thresholds = quantile_thresholds(confidence_EB, (*[share / early] * early, 1 - share))
         rule = ExitRule(kind="confidence", thresholds=tuple(one - MARGIN for one in thresholds))
 
-        def run(x_B: Tensor, which: Sequence[int], rule: ExitRule = rule) -> Tensor:
+        def run(x_B: Tensor, _: Sequence[int], rule: ExitRule = rule) -> Tensor:
             return run_compacted(network, x_B, rule).logits
 
         answers = run_masked(network, x_B, rule)

@@ -32,8 +32,8 @@ from search_spaces.space import SearchSpace
 from workers import flight
 from workers.build import build_network
 from workers.job import Job
-from workers.operating_points import operating_points
 from workers.meter import Meter
+from workers.operating_points import operating_points
 from workers.pricing import DataShape, Pricer
 from workers.tasks import SearchData, Split, make_task
 from workers.train import run
