@@ -87,7 +87,7 @@ class Multiscale:
         return MultiscaleNetwork(
             plan,
             tuple(form["exits"]),
-            image_channels=self.input_shape[0],
+            input_shape=self.input_shape,
             head_channels=self.head_channels,
             num_classes=self.num_classes,
         )

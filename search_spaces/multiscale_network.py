@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.chain import Chain
-from search_spaces.dynamic.exits import read_exits
+from search_spaces.dynamic.exit_settings import ExitSettings
 from search_spaces.image import conv_bn, pooled_linear
 from search_spaces.relaxations.relaxation import Criterion
 
@@ -175,16 +175,17 @@ class Head(nn.Module):
         return y_BK
 
 
-class MultiscaleNetwork(nn.Module):
-    """A chain of diagonals with classifiers at some of them: it has `search_spaces.dynamic.exits.Exits`."""
+class MultiscaleNetwork(ExitSettings, nn.Module):
+    """A chain of diagonals with classifiers at some of them."""
 
     def __init__(
-        self, plan: Plan, depths: tuple[int, ...], *, image_channels: int, head_channels: int, num_classes: int
+        self, plan: Plan, depths: tuple[int, ...], *, input_shape: tuple[int, ...], head_channels: int, num_classes: int
     ) -> None:
         super().__init__()
+        self.input_shape = input_shape
         self.depths = depths
         diagonals = [Diagonal(plan, number) for number in range(1, plan.depth + 1)]
-        self.chain = Chain(Stem(plan, image_channels), diagonals, nn.Identity())
+        self.chain = Chain(Stem(plan, input_shape[0]), diagonals, nn.Identity())
         widths = {depth: plan.width(depth, plan.num_scales - 1) for depth in depths}
         self.heads = nn.ModuleDict(
             {str(depth): Head(width, head_channels, num_classes) for depth, width in widths.items()}
@@ -194,10 +195,6 @@ class MultiscaleNetwork(nn.Module):
         """Logits `y_BK` of the last exit."""
         y_BK: Tensor = self.heads[str(self.depths[-1])](self.chain(x_B))
         return y_BK
-
-    def exit_logits(self, x_B: Tensor) -> list[Tensor]:
-        """Logits `y_BK` of every exit."""
-        return read_exits(self, x_B)
 
     def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:
         """The mean of the losses of all exits, which weigh alike (section 4)."""
