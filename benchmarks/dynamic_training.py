@@ -25,6 +25,7 @@ from search_spaces.compose import answer
 from search_spaces.dynamic.calibration import fit_temperatures, reliability
 from search_spaces.dynamic.dynamic import Dynamic
 from search_spaces.dynamic.exit_rules import ExitRule, budget_shares, confidence, quantile_thresholds
+from search_spaces.dynamic.exit_settings import ExitSettings
 from search_spaces.dynamic.exits import Exits
 from search_spaces.dynamic.operating_point import exit_flops, operating_point
 from search_spaces.flops import inference_flops
@@ -152,7 +153,7 @@ def _space(network: Network, data: SearchData) -> SearchSpace:
 
 
 def _points(network: nn.Module, validation: Split, test: Split) -> Iterator[dict[str, Any]]:
-    if hasattr(network, "exit_logits"):
+    if isinstance(network, ExitSettings):
         yield from _exit_points(network, validation, test)
     elif isinstance(network, Dynamic):
         yield from _setting_points(network, validation, test)
