@@ -1,6 +1,6 @@
 """Networks that choose their depth per input: what they save at which accuracy, and whether the clock agrees.
 
-    python benchmarks/dynamic.py clock [--width 32] [--turns 5]
+    python benchmarks/dynamic.py clock [--width 32] [--turns 5] [--batch-sizes 256 16 1]
     python benchmarks/dynamic.py exits|gates|multiscale [--tasks MNIST] [--networks exits-last ...] [--seeds 5]
     python benchmarks/dynamic.py report [--tasks MNIST]
 
@@ -68,6 +68,7 @@ def main() -> None:
     timed = commands.add_parser("clock")
     timed.add_argument("--width", type=int, default=32)
     timed.add_argument("--turns", type=int, default=5)
+    timed.add_argument("--batch-sizes", type=int, nargs="+", default=[256, 16, 1])
     for name in (*NETWORKS, "report"):
         command = commands.add_parser(name)
         command.add_argument("--tasks", nargs="+", choices=TASKS, default=["MNIST"])
@@ -78,7 +79,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"{describe_machine()}\n")
     if arguments.command == "clock":
-        clock(width=arguments.width, turns=arguments.turns)
+        clock(width=arguments.width, turns=arguments.turns, batch_sizes=arguments.batch_sizes)
         return
     if arguments.command in NETWORKS:
         _train_missing(NETWORKS[arguments.command], arguments.networks, arguments.tasks, arguments.seeds)
