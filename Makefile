@@ -29,6 +29,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/posterior_depth.py --epochs 250 --batch-size 64
+	$(BIN)/python benchmarks/thresholds.py
 
 ## The evidence about learned depth (hours; goes on where it was stopped). Needs the data sets in NAS_DATA.
 bench-depth: $(INSTALLED)

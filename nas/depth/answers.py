@@ -24,7 +24,7 @@ LEVEL_COLUMNS = (
 POSTERIORS = frozenset({"depth_posterior", "halting"})
 """Relaxations whose weights are a probability distribution over depths by what they mean, not only by their form: no
 output is a fusion of levels with these weights."""
-SHARES = frozenset({"elastic", "multi_exit", "skipnet"})
+SHARES = frozenset({"blockdrop", "byot", "elastic", "multi_exit", "scan", "skipnet"})
 """Relaxations whose weights are how much each level is trained, which is given, or how often it is executed, which is
 no merit of a depth: the greatest says nothing."""
 RUN_COLUMNS = ("run", "label", "seed", "choice")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from search_spaces.dynamic.exit_rules import ExitRule, answers
-from search_spaces.dynamic.exits import Exits, rows
+from search_spaces.dynamic.exits import Ensembled, Exits, rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +35,15 @@ def run_compacted(network: Exits, x_B: Tensor, rule: ExitRule) -> Answers:
     h_b, row_b = network.chain.stem(x_B), torch.arange(len(x_B), device=x_B.device)
     seen: list[Tensor] = []  # `y_bK` of every exit so far
     left, logits, exits = [], [], []
-    for number, (previous, depth) in enumerate(pairwise((0, *network.depths))):
+    stops = network.depths + network.depths[-1:] * isinstance(network, Ensembled)
+    for number, (previous, depth) in enumerate(pairwise((0, *stops))):
         for block in blocks[previous:depth]:
             h_b = block(h_b)
-        seen.append(network.heads[str(depth)](h_b))
+        if number < len(network.depths):
+            seen.append(network.heads[str(depth)](h_b))
+        else:
+            assert isinstance(network, Ensembled)
+            seen.append(network.ensemble(seen))
         leaves_b = rule.leaves(torch.stack(seen))
         left.append(row_b[leaves_b])
         logits.append(seen[-1][leaves_b])

@@ -51,7 +51,7 @@ class ExitSettings:
         On few inputs, two budgets may lead to the same thresholds, of which the first stands.
         """
         ((y_BEK,),) = observed
-        num_exits = len(self.depths)
+        num_exits = y_BEK.shape[1]
         confidence_EB = confidence(y_BEK.transpose(0, 1))
         labels: dict[tuple[float, ...], str] = {}
         for p in BUDGETS if num_exits > 1 else ():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -25,18 +25,26 @@ class Exits(Protocol):
 
     @property
     def depths(self) -> tuple[int, ...]:
-        """Of the exits, ascending."""
+        """Of the classifiers, ascending."""
 
     @property
     def heads(self) -> nn.ModuleDict:
-        """Of the exits, by their depths."""
+        """The classifiers, by their depths."""
 
     def exit_logits(self, x_B: Tensor) -> Sequence[Tensor]:
         """Logits `y_BK` of every exit."""
 
 
+@runtime_checkable
+class Ensembled(Protocol):
+    """After the last of its classifiers, there is one more exit: for inputs of which none was sure enough."""
+
+    def ensemble(self, classifiers: Sequence[Tensor]) -> Tensor:
+        """Logits `y_BK` of that exit, from those of all classifiers. It has nothing else to compute."""
+
+
 def read_exits(network: Exits, x_B: Tensor) -> list[Tensor]:
-    """Logits `y_BK` of every exit, in one pass."""
+    """Logits `y_BK` of every classifier, in one pass."""
     states = network.chain.hidden_states(x_B)
     return [network.heads[str(depth)](states[depth]) for depth in network.depths]
 

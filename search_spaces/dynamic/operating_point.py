@@ -13,7 +13,7 @@ from torch import Tensor
 
 from search_spaces.chain import Chain
 from search_spaces.dynamic.exit_rules import answers
-from search_spaces.dynamic.exits import Exits
+from search_spaces.dynamic.exits import Ensembled, Exits
 from search_spaces.flops import inference_flops, level_flops
 from search_spaces.operating_points import OperatingPoint
 
@@ -39,11 +39,13 @@ def operating_point(y_EBK: Tensor, y_B: Tensor, exit_B: Tensor, flops: Sequence[
 def exit_flops(network: Exits, input_shape: tuple[int, ...]) -> tuple[int, ...]:
     """Inference FLOPs of one input that leaves at each exit: stem, blocks, and all heads on the way, its own included.
 
-    Rules are not counted, as no operation is but products and convolutions (`search_spaces.flops`).
+    Rules are not counted, nor is what an ensemble adds up, so that it costs what the last classifier does: no operation
+    is but products and convolutions (`search_spaces.flops`).
     """
     chain, depths = network.chain, network.depths
     trunk = list(accumulate(level_flops(chain, input_shape)[:-1]))
     prefixes = (Chain(chain.stem, list(chain.blocks)[:depth], network.heads[str(depth)]) for depth in depths)
     whole = [inference_flops(prefix, input_shape) for prefix in prefixes]
     heads = accumulate(flops - trunk[depth] for flops, depth in zip(whole, depths, strict=True))
-    return tuple(trunk[depth] + flops for depth, flops in zip(depths, heads, strict=True))
+    classifiers = tuple(trunk[depth] + flops for depth, flops in zip(depths, heads, strict=True))
+    return classifiers + classifiers[-1:] * isinstance(network, Ensembled)

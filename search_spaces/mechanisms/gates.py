@@ -28,7 +28,7 @@ class Gates:
     alpha: Several[Annotated[float, Field(ge=0)]] = (0.05, 0.1)
     """What it is worth to skip all blocks, in nats."""
     supervised_share: Several[Annotated[float, Field(ge=0, le=1)]] = (0.865,)
-    """Share of the epochs before the policy gradient begins, so that a trial needs eight epochs to have one."""
+    """Share of the steps before the policy gradient begins."""
 
     def check(self, space: ChainSpace) -> None:
         chain = answer(space, {}, partial=True)

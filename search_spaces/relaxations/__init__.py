@@ -7,6 +7,8 @@ from typing import Any
 
 from search_spaces.errors import InvalidInput
 from search_spaces.registry import resolve
+from search_spaces.relaxations.blockdrop import BlockDrop
+from search_spaces.relaxations.byot import Byot
 from search_spaces.relaxations.darts import Darts
 from search_spaces.relaxations.depth_posterior import DepthPosterior
 from search_spaces.relaxations.distilled import Distilled
@@ -18,12 +20,15 @@ from search_spaces.relaxations.layer_select import LayerSelect
 from search_spaces.relaxations.multi_exit import MultiExit
 from search_spaces.relaxations.pruned import Pruned
 from search_spaces.relaxations.relaxation import Relaxation, Supernet
+from search_spaces.relaxations.scan import Scan
 from search_spaces.relaxations.skipnet import SkipNet
 from search_spaces.values import load
 
 __all__ = ["RELAXATIONS", "Relaxation", "Supernet", "make_relaxation"]
 
 RELAXATIONS: dict[str, type[Relaxation]] = {
+    "blockdrop": BlockDrop,
+    "byot": Byot,
     "darts": Darts,
     "depth_posterior": DepthPosterior,
     "elastic": Elastic,
@@ -32,6 +37,7 @@ RELAXATIONS: dict[str, type[Relaxation]] = {
     "layer_fusion": LayerFusion,
     "layer_select": LayerSelect,
     "multi_exit": MultiExit,
+    "scan": Scan,
     "skipnet": SkipNet,
 }
 """Relaxations by the name that a study file uses. Adding one is one file and one line here."""

@@ -81,7 +81,10 @@ class ExitNetwork(ExitSettings, nn.Module):
 
     def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:
         """The weighted mean of the losses of all exits."""
-        exits = self.exit_logits(x_B)
+        return self.loss_of_exits(self.exit_logits(x_B), y_B, criterion)
+
+    def loss_of_exits(self, exits: Sequence[Tensor], y_B: Tensor, criterion: Criterion) -> Tensor:
+        """The weighted mean of the losses of these logits `y_BK`, one tensor per classifier."""
         losses = [criterion(y_BK, y_B).mean() for y_BK in exits]
         share = self.options.distillation
         if share:

@@ -1,7 +1,7 @@
 """A chain in which every input skips the blocks that a gate in front of them finds it can do without.
 
 Every block that keeps the shape has a gate: `x_{i+1} = G_i F_i(x_i) + (1 - G_i) x_i` (Wang et al., ECCV 2018, arXiv
-1711.09485). A training has two stages, by the share of its epochs that is done:
+1711.09485). A training has two stages, by shares of its steps, each with a schedule of its own:
 
 1. Supervised: gates are hard in the forward pass and soft in the backward pass; the loss alone moves them.
 2. Hybrid reinforcement learning: gates are drawn, and a policy gradient trades the loss for skipped blocks.
@@ -14,8 +14,8 @@ of both stages cost the same. `search_spaces.dynamic.skipping` runs the network 
 trained, blocks are executed from a probability of 1/2 on; other thresholds are other settings of the same network, for
 which nobody trained it.
 
-Differences: the paper's first block has no gate; the learning rate follows the study's schedule through both stages,
-where the paper's second has 1e-4, a thousandth of the first's.
+Differences: the paper's first block has no gate; its second stage has a constant learning rate of 1e-4, a thousandth of
+the first's, here it has the study's schedule once more.
 Shapes: B batch, N gates, K classes.
 """
 
@@ -41,7 +41,7 @@ from search_spaces.dynamic.skipping import Step, compacted, executed_flops, mask
 from search_spaces.errors import InvalidInput
 from search_spaces.flops import inference_flops, level_flops, level_shapes
 from search_spaces.operating_points import OperatingPoint, Setting
-from search_spaces.relaxations.relaxation import Criterion
+from search_spaces.relaxations.relaxation import Criterion, TrainingStage
 from search_spaces.values import CONFIG
 
 Act = Callable[[Tensor], Tensor]
@@ -63,10 +63,12 @@ class GateTraining:
     gate: Literal["recurrent", "ff1", "ff2"] = "recurrent"
     """One LSTM for all blocks; or, for images, convolutions in front of each: FFGate-I, or the smaller FFGate-II."""
     supervised_share: float = Field(default=0.865, ge=0, le=1)
-    """Share of the epochs in the first stage, in the paper 64k of 74k steps, so that a trial needs eight epochs to have
-    a second; 0: policy gradient alone; 1: none."""
+    """Share of the steps in the first stage, in the paper 64k of 74k, which leaves a short trial too few to learn what
+    to skip; 0: policy gradient alone; 1: none."""
     supervised_gate: Literal["straight_through", "soft", "gumbel"] = "straight_through"
     """Gates of the first stage. Gumbel: drawn, with a gradient through the noise, and paid for skipping already."""
+    reinforcement_learning_rate: float = Field(default=1.0, gt=0)
+    """Peak learning rate of the second stage, as a multiple of the study's."""
     alpha: float = Field(default=0.1, ge=0)
     """What it is worth to skip all blocks, in nats; as in the authors' code."""
     beta: float = Field(default=1.0, ge=0)
@@ -83,7 +85,7 @@ class GatedNetwork(nn.Module):
         self.chain: Chain = space.build(architecture)
         self.blocks = skippable(self.chain, space.input_shape)
         self.gates = self._make_gates(architecture.form["stages"][0]["width"])
-        self.is_supervised = options.supervised_share > 0
+        self.is_supervised = True
 
     def forward(self, x_B: Tensor) -> Tensor:
         """Logits `y_BK` under the hard policy."""
@@ -119,9 +121,15 @@ class GatedNetwork(nn.Module):
         y_BK, gates = walk(self.chain, x_B, decide, blocks=self.blocks, step=step)
         return y_BK, torch.stack(scores, dim=1), torch.stack(gates, dim=1)
 
-    def anneal(self, progress: float) -> None:
-        """Begin the second stage when it is time."""
-        self.is_supervised = progress < self.options.supervised_share
+    def stages(self) -> tuple[TrainingStage, ...]:
+        """Supervised, then hybrid reinforcement learning."""
+        options = self.options
+        second = TrainingStage(begins=options.supervised_share, learning_rate=options.reinforcement_learning_rate)
+        return (TrainingStage(begins=0.0), second)
+
+    def begin_stage(self, number: int) -> None:
+        """From the second stage on, gates are drawn."""
+        self.is_supervised = number == 0
 
     def num_observations(self) -> int:
         """One for each threshold: what a block does with its inputs decides what later gates see."""

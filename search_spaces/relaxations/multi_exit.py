@@ -37,18 +37,13 @@ class MultiExit(ExitTraining):
         return {}
 
     def check(self, space: SearchSpace) -> None:
-        _, allowed = chain_of_depths(space, method="multi_exit")
-        check_depths(self.exits, allowed, field="exits")
-        if self.exits and (len(self.exits) == 1 or list(self.exits) != sorted(set(self.exits))):
-            raise InvalidInput(f"must be at least two, ascending, got {list(self.exits)}", field="exits")
-        num_exits = len(self.exits or allowed)
-        if self.weights and len(self.weights) != num_exits:
-            raise InvalidInput(f"must be one per exit, {num_exits}, got {len(self.weights)}", field="weights")
+        _, exits = exits_of(space, self.exits, method="multi_exit")
+        if self.weights and len(self.weights) != len(exits):
+            raise InvalidInput(f"must be one per exit, {len(exits)}, got {len(self.weights)}", field="weights")
 
     def supernet(self, space: SearchSpace) -> nn.Module:
         self.check(space)
-        chain, allowed = chain_of_depths(space, method="multi_exit")
-        return MultiExitNetwork(chain, self.exits or tuple(sorted(allowed)), self)
+        return MultiExitNetwork(*exits_of(space, self.exits, method="multi_exit"), self)
 
 
 class MultiExitNetwork(ExitNetwork):
@@ -78,3 +73,16 @@ class MultiExitNetwork(ExitNetwork):
         """The depths of the exits, the most accurate on validation data first (ties: shallow)."""
         accuracy = readings[LEVEL_ACCURACY]
         return architectures_of(self.space, sorted(self.depths, key=lambda depth: (-accuracy[depth], depth)))
+
+
+def exits_of(space: SearchSpace, exits: tuple[int, ...], *, method: str) -> tuple[ChainSpace, tuple[int, ...]]:
+    """`space`, known to be one that `method` can give exits, and their depths; no `exits` are all depths.
+
+    Raises:
+        InvalidInput: there is something else to choose than the depth, or the space does not have these exits.
+    """
+    chain, allowed = chain_of_depths(space, method=method)
+    check_depths(exits, allowed, field="exits")
+    if exits and (len(exits) == 1 or list(exits) != sorted(set(exits))):
+        raise InvalidInput(f"must be at least two, ascending, got {list(exits)}", field="exits")
+    return chain, exits or tuple(sorted(allowed))

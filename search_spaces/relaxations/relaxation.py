@@ -74,6 +74,31 @@ class Annealed(Protocol):
         """Called before every epoch with the part of the trial that is done, in [0, 1)."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingStage:
+    """A part of a training that is an optimisation of its own."""
+
+    begins: float
+    """After this part of all steps; 0: at once; 1: never."""
+    learning_rate: float = 1.0
+    """Peak, as a multiple of the study's."""
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """What it minimises changes from one stage of its training to the next.
+
+    Every stage has a learning-rate schedule and an optimizer state of its own: the end of one schedule over all stages,
+    where the rate is almost zero, would be no place to begin something new.
+    """
+
+    def stages(self) -> Sequence[TrainingStage]:
+        """In order, at least one; the first begins at 0. Of several that begin at one step, the last one does."""
+
+    def begin_stage(self, number: int) -> None:
+        """Called before the first step of a stage, from 0, and again when a training goes on from a checkpoint."""
+
+
 @runtime_checkable
 class Drawing(Protocol):
     """Not all its training steps cost the same, because blocks are left out at random."""

@@ -102,7 +102,7 @@ BROKEN = [
     (
         "methods=[random, annealing]",
         "methods.1.method:",
-        "allowed: adanet, asha, autogrow, boosting, brute_force",
+        "allowed: adanet, asha, autogrow, blockdrop, boosting, brute_force",
     ),
     ("methods=[{label: mine}]", "methods.0.method:", "is required"),
     ("methods=[grid, grid]", "methods:", "labels must be distinct, got 'grid' 2 times: add `label`"),

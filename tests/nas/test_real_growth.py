@@ -37,6 +37,7 @@ METHODS = {
     "halting": {"derived_start": "supernet", "derived_epochs": "all"},
     "layer_select": {"deliver": "supernet"},
     "multi_exit": {"deliver": "supernet"},
+    "scan": {"deliver": "supernet"},
     "skipnet": {"deliver": "supernet", "supervised_share": 0.5},
 }
 
@@ -78,7 +79,7 @@ def test_the_run_pays_for_every_stage_and_keeps_only_its_choice(method, tmp_path
     assert search["flops"].sum() == found["spent"] <= found["budget"]
     assert found["spent"] > 0.9 * found["budget"]  # the last stage takes what is left, but for less than an epoch
     heirs = [number for number, job in jobs.items() if job.proposal.inherits]
-    none = dict.fromkeys(("layer_select", "multi_exit", "skipnet"), 0)
+    none = dict.fromkeys(("layer_select", "multi_exit", "scan", "skipnet"), 0)
     assert len(heirs) >= {**none, "elastic": 1, "halting": 1, "boosting": 2, "distillation": 1}.get(method, 3)
     assert [int(path.name) for path in (tmp_path / "files" / "000").iterdir()] == [found["choice"]]
 

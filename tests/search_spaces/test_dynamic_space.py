@@ -12,7 +12,7 @@ from search_spaces.errors import InvalidInput
 from search_spaces.mechanisms import MECHANISMS
 from search_spaces.relaxations.exit_network import ExitNetwork
 from search_spaces.relaxations.gated_network import GatedNetwork
-from search_spaces.relaxations.relaxation import Annealed, HasObjective, Supernet
+from search_spaces.relaxations.relaxation import HasObjective, Staged, Supernet
 
 MLP = {"family": "mlp", "depth": [0, 1, 3, 7], "width": [6, 8], "ops": ["residual"]}
 IMAGES = {"family": "resnet", "stages": [{"depth": [1, 2], "width": 4, "stride": 2}]}
@@ -133,7 +133,7 @@ def test_they_are_trained_as_architectures():
         network = space.build(point)
         mechanism = point.form.get("mechanism", {"name": STATIC})["name"]
         assert isinstance(network, HasObjective) is (mechanism != STATIC)
-        assert isinstance(network, Annealed) is (mechanism == "gates")
+        assert isinstance(network, Staged) is (mechanism == "gates")
         assert not isinstance(network, Supernet)
 
 

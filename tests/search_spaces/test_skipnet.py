@@ -15,7 +15,7 @@ from search_spaces.errors import InvalidInput
 from search_spaces.flops import count_flops, level_flops
 from search_spaces.inheritance import Inheritance, inherit
 from search_spaces.relaxations import Supernet, make_relaxation
-from search_spaces.relaxations.relaxation import Annealed, HasObjective
+from search_spaces.relaxations.relaxation import HasObjective, Staged, TrainingStage
 from tests.search_spaces.scaling import scaling
 
 BLOCKS, BATCH, ALPHA = 3, 5, 0.7
@@ -30,7 +30,7 @@ def skipnet(space, **fields):
     network = make_relaxation({"name": "skipnet", "alpha": ALPHA, **fields}).supernet(space)
     assert isinstance(network, Supernet)
     assert isinstance(network, HasObjective)
-    assert isinstance(network, Annealed)
+    assert isinstance(network, Staged)
     return network
 
 
@@ -154,7 +154,7 @@ def test_the_second_stage_draws_its_gates():
     """Doubling blocks and the plain value as loss: E[y] = x (1 + S_1) (1 + S_2), savings alpha / 2 sum (1 - S_i)."""
     torch.manual_seed(0)
     network = constant_scores(skipnet(scaling(depth=[1, 2], ops=["double"])), 0.5, -1.0)
-    network.anneal(0.9)
+    network.begin_stage(1)
     x_B = torch.full((40_000, 1), 3.0, dtype=torch.float64)
     objective = network.objective(x_B, torch.zeros(len(x_B)), lambda y_B1, _: y_B1[:, 0])
     one, two = chance(0.5), chance(-1.0)
@@ -191,25 +191,21 @@ def test_gumbel_gates_are_paid_for_skipping_while_supervised():
     assert objective.item() == pytest.approx(1 - ALPHA)
 
 
-@pytest.mark.parametrize(
-    ("share", "stages"),
-    [(0.5, [True, True, False, False]), (0.0, [False] * 4), (1.0, [True] * 4), (0.6, [True, True, True, False])],
-)
-def test_the_stage_follows_the_share_of_epochs(share, stages):
-    network = skipnet(mlp(), supervised_share=share)
-    assert network.is_supervised is stages[0]  # before any epoch, as it is priced
-    for epoch, is_supervised in enumerate(stages):
-        network.anneal(epoch / 4)
-        assert network.is_supervised is is_supervised
+def test_gates_are_drawn_after_the_supervised_share():
+    network = skipnet(mlp(), supervised_share=0.6, reinforcement_learning_rate=0.3)
+    assert network.stages() == (TrainingStage(begins=0.0), TrainingStage(begins=0.6, learning_rate=0.3))
+    for stage in (0, 1):
+        network.begin_stage(stage)
+        assert network.is_supervised is (stage == 0)
 
 
-@pytest.mark.parametrize("progress", [0.0, 0.99])
+@pytest.mark.parametrize("stage", [0, 1])
 @pytest.mark.parametrize("gate", ["straight_through", "soft", "gumbel"])
-def test_both_stages_move_every_parameter(progress, gate):
+def test_both_stages_move_every_parameter(stage, gate):
     network = spread(skipnet(mlp(), supervised_gate=gate))
     x_B, y_B = 3 * torch.randn(64, 4), torch.arange(64) % 3
     assert (network.walk(x_B, hard)[2].sum(dim=0) > 0).all()  # else a block has no gradient straight through
-    network.anneal(progress)
+    network.begin_stage(stage)
     network.objective(x_B, y_B, per_example).backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad.abs().max() > 0, name
@@ -295,7 +291,7 @@ def test_a_derived_chain_may_go_on_from_the_supernet():
     torch.testing.assert_close(heir(x_B), network.chain.head(network.chain.hidden_states(x_B)[len(blocks)]))
 
 
-@pytest.mark.parametrize("progress", [0.0, 0.99])
+@pytest.mark.parametrize("stage", [0, 1])
 @pytest.mark.parametrize(
     ("options", "gate"),
     [
@@ -305,10 +301,10 @@ def test_a_derived_chain_may_go_on_from_the_supernet():
         ({"family": "cell", "width": 4, "ops": ["nor_conv_1x1"]}, "ff2"),
     ],
 )
-def test_states_of_every_shape_can_be_gated(options, gate, progress):
+def test_states_of_every_shape_can_be_gated(options, gate, stage):
     space = make_space({**options, "depth": [1, 3]}, input_shape=(1, 8, 8), num_classes=3)
     network = skipnet(space, gate=gate)
-    network.anneal(progress)
+    network.begin_stage(stage)
     network.objective(torch.randn(4, 1, 8, 8), torch.tensor([0, 1, 2, 0]), per_example).backward()
     assert all(parameter.grad.abs().max() > 0 for parameter in network.gates.parameters())
 

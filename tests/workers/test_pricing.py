@@ -76,6 +76,7 @@ CHAINS = {
     "cell": chain("cell", depth=[1, 2]),
 }
 RELAXED = {
+    "blockdrop, from scratch": {"name": "blockdrop", "plain_share": 0, "policy_share": 0},
     "first order": {"name": "darts", "order": "first"},
     "second order": {"name": "darts", "order": "second"},
     "curvature": {"name": "darts", "eigenvalue_ratio": 1.3, "weights": "gumbel", "flops_target": 0.5},
@@ -99,6 +100,8 @@ RELAXED = {
         "level": "validation",
     },
     "multi-exit": {"name": "multi_exit", "teachers": "later"},
+    "byot": {"name": "byot"},
+    "scan": {"name": "scan"},
     "pruned": {"name": "pruned"},
     "skipnet": {"name": "skipnet"},
     "skipnet, from scratch": {"name": "skipnet", "supervised_share": 0},
@@ -113,7 +116,7 @@ PAIRS = [
     (method, family)
     for method, options in RELAXED.items()
     for family in CHAINS
-    if options["name"] not in ("halting", "skipnet") or family != "transformer_text"  # which they refuse
+    if options["name"] not in ("blockdrop", "halting", "skipnet") or family != "transformer_text"  # which they refuse
 ]
 
 
@@ -128,7 +131,18 @@ def test_the_price_of_a_supernet_is_what_is_counted(family, method):
     assert price.flops == counted(example, proposal)
 
 
-@pytest.mark.parametrize("options", [{"name": "multi_exit"}, {"name": "skipnet"}], ids=str)
+def test_a_trial_of_several_stages_is_priced_as_if_all_were_the_costliest():
+    example = CHAINS["resnet"]
+    prices = pricer(make_example(example), example["input_shape"])
+    counts = []
+    for shares in ((0, 0), (0, 1), (1, 0)):
+        proposal = supernet({"name": "blockdrop", "plain_share": shares[0], "policy_share": shares[1]})
+        counts.append(counted(example, proposal))
+        assert prices.epoch_cost(proposal, TRAINING).flops == counts[0]
+    assert counts[0] > max(counts[1:])
+
+
+@pytest.mark.parametrize("options", [{"name": "multi_exit"}, {"name": "scan"}, {"name": "skipnet"}], ids=str)
 def test_the_price_of_a_supernet_that_may_be_delivered_has_its_operating_points(options):
     example, proposal = CHAINS["mlp"], replace(supernet(options), deliverable=True)
     prices = pricer(make_example(example), example["input_shape"])

@@ -17,7 +17,9 @@ def trained(**fields):
 
 
 @pytest.mark.parametrize(
-    "fields", [{}, {"supervised_share": 0}, {"supervised_gate": "gumbel", "supervised_share": 1}], ids=str
+    "fields",
+    [{"supervised_share": 0.5}, {"supervised_share": 0}, {"supervised_gate": "gumbel", "supervised_share": 1}],
+    ids=str,
 )
 def test_blocks_are_skipped_if_that_is_worth_more_than_any_loss(fields):
     executed, outcome = trained(alpha=100, **fields)

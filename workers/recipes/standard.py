@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from torch.optim.optimizer import ParamsT
 
 from controllers.cost import ChargeKind
-from search_spaces.relaxations.relaxation import HasObjective, Penalized
+from search_spaces.relaxations.relaxation import HasObjective, Penalized, Staged
 from workers.recipes.recipe import Phase
+from workers.recipes.stages import Timetable, scaled
 from workers.tasks.task import Split
 from workers.training import Training, make_optimizer, make_schedule
 
@@ -26,7 +27,7 @@ class Standard:
 
     `parameters`, in torch's form, are what it trains, by default all; `loss` is by default the network's own objective
     if it has one, else cross-entropy; `schedule`, by default the study's, is for trainings that are parts of a longer
-    one.
+    one. A `Staged` network is given a fresh optimizer and the whole schedule in every one of its stages.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class Standard:
         if loss is None:  # once, not in every step: asking a network for a protocol takes as long as a small layer
             loss = training_loss if isinstance(network, HasObjective) else cross_entropy
         self.loss = loss
-        self.optimizer = make_optimizer(network.parameters() if parameters is None else parameters, training)
-        self.schedule = make_schedule(self.optimizer, training, num_steps)
+        self.parameters = list(network.parameters() if parameters is None else parameters)
+        self.timetable = Timetable.of(network, num_steps=num_steps)
+        self.num_steps_done = 0
+        self._begin(self.timetable.stage_at(0))
 
     def phases(self, epoch: int) -> Sequence[Phase]:
         return (Phase(name="weights", kind=ChargeKind.TRAIN, step=self.step, reads_validation=False),)
@@ -62,15 +65,31 @@ class Standard:
         self.optimizer.step()
         if self.schedule is not None:
             self.schedule.step()
+        self.num_steps_done += 1
+        # At once, not before the next step, whose cost is looked up by the stage that the network is in.
+        if self.timetable.stage_at(self.num_steps_done) != self.stage:
+            self._begin(self.timetable.stage_at(self.num_steps_done))
         return loss.detach()
 
+    def _begin(self, stage: int) -> None:
+        """Begin a stage with an optimizer that remembers nothing and the whole schedule over its steps."""
+        self.stage = stage
+        factor = self.timetable.learning_rates[stage]
+        training = replace(self.training, learning_rate=factor * self.training.learning_rate)
+        self.optimizer = make_optimizer(scaled(self.parameters, factor), training)
+        self.schedule = make_schedule(self.optimizer, training, self.timetable.length(stage))
+        if isinstance(self.network, Staged):
+            self.network.begin_stage(stage)
+
     def state_dict(self) -> dict[str, Any]:
-        state: dict[str, Any] = {"optimizer": self.optimizer.state_dict()}
+        state: dict[str, Any] = {"optimizer": self.optimizer.state_dict(), "num_steps_done": self.num_steps_done}
         if self.schedule is not None:
             state["schedule"] = self.schedule.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.num_steps_done = state["num_steps_done"]
+        self._begin(self.timetable.stage_at(self.num_steps_done))
         self.optimizer.load_state_dict(state["optimizer"])
         if self.schedule is not None:
             self.schedule.load_state_dict(state["schedule"])
