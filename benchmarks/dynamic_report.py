@@ -56,7 +56,7 @@ def exits(path: Path, task: str) -> None:
     print(f"\n### {task}: at most {BUDGET:.0%} of the full static chain's FLOPs\n")
     head("network", "test accuracy", "FLOPs", "against static-10, points", f"mean >= {WORST}")
     full = _by_seed(lines, FULL, ["static"], "test_accuracy")
-    for name in names:
+    for name in [*names, *_present(lines, "multiscale")]:
         chosen = _best_within(lines, name, BUDGET)
         gaps = _paired(chosen["test_accuracy"], full)
         holds = "yes" if gaps and 100 * sum(gaps) / len(gaps) >= WORST else "no"
