@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test lint bench bench-depth bench-peers clean
+.PHONY: demo test lint bench bench-depth bench-dynamic bench-peers clean
 
 ## Compare six ways of choosing a network's depth, and no search at all, at equal compute (about three minutes).
 demo: $(INSTALLED)
@@ -39,6 +39,13 @@ bench-depth: $(INSTALLED)
 	$(BIN)/python benchmarks/learned_depth.py run --share 1
 	$(BIN)/python benchmarks/depth_report.py > docs/learned_depth_tables.md
 	$(BIN)/python benchmarks/known_results.py
+
+## The evidence about depth per input (an hour; goes on where it was stopped). Needs the data sets in NAS_DATA.
+bench-dynamic: $(INSTALLED)
+	$(BIN)/python benchmarks/dynamic.py clock
+	$(BIN)/python benchmarks/dynamic.py exits --tasks MNIST Fashion-MNIST
+	$(BIN)/python benchmarks/dynamic.py gates --tasks MNIST Fashion-MNIST
+	$(BIN)/python benchmarks/dynamic.py multiscale --tasks MNIST Fashion-MNIST
 
 ## Other packages on a published protocol, each in an environment of its own (hours; goes on where it was stopped).
 bench-peers: $(INSTALLED)
