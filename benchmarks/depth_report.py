@@ -1,6 +1,6 @@
 """What the runs of `learned_depth.py` say, as Markdown.
 
-    python benchmarks/depth_report.py [--results docs/learned_depth.csv] [--shares 0.25]
+    python benchmarks/depth_report.py [--results docs/learned_depth.csv] [--shares 0.25] [--tasks letter ...]
 
 Differences are paired by seed, which all methods of a task share. The best grid and the ceiling are the best of their
 kind in hindsight, by their own mean on the very test data: both are flattered, and the claim is tested against them.
@@ -30,8 +30,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--shares", type=float, nargs="+")
+    parser.add_argument("--tasks", nargs="+")
     arguments = parser.parse_args()
     runs = pd.read_csv(arguments.results)
+    if arguments.tasks:
+        runs = runs[runs["task"].isin(arguments.tasks)]
     for share in arguments.shares or sorted(runs["share"].unique()):
         of_share = runs[runs["share"] == share]
         is_joint = of_share["task"].isin(JOINT)
