@@ -20,12 +20,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+import torch
 from torch import Tensor, nn
 
 from search_spaces.image import conv_bn, pooled_linear
 
 GATE_WIDTH = 10
 """Of the recurrent gate's embedding and of its LSTM (Wang et al. 2018, section 3)."""
+
+OPEN = 1.0
+"""Score that gates begin with, about: a network of closed gates, which random ones may be, has little to learn from.
+(Veit & Belongie, ECCV 2018, begin with blocks that are mostly executed, too.)"""
 
 Memory = tuple[Tensor, Tensor]
 """Hidden and cell state `[B, 10]` of the LSTM."""
@@ -54,6 +59,10 @@ class FeedForwardGates(Gates):
     def __init__(self, gates: list[nn.Sequential]) -> None:
         super().__init__()
         self.gates = nn.ModuleList(gates)
+        for gate in gates:
+            last = [module for module in gate.modules() if isinstance(module, nn.Linear)][-1]
+            with torch.no_grad():
+                last.bias.copy_(last.bias.new_tensor([0.0, OPEN]))
 
     def forward(self, place: int, h_B: Tensor, memory: Memory | None) -> tuple[Tensor, Memory | None]:
         """The log-odds of a softmax over two outputs are their difference."""
@@ -70,6 +79,7 @@ class RecurrentGates(Gates):
         # A cell, step by step: torch's counter sees its products, and not those of the fused `nn.LSTM`.
         self.lstm = nn.LSTMCell(GATE_WIDTH, GATE_WIDTH)
         self.score = nn.Linear(GATE_WIDTH, 1)
+        nn.init.constant_(self.score.bias, OPEN)
 
     def forward(self, place: int, h_B: Tensor, memory: Memory | None) -> tuple[Tensor, Memory | None]:
         """A 1x1 convolution of what is pooled to one position is a linear layer."""

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from search_spaces import make_space
+from search_spaces.dynamic.gates import OPEN
 from search_spaces.dynamic.hard_gates import gumbel, hard, hybrid_loss, log_probability, straight_through
 from search_spaces.dynamic.skipping import compacted, executed_flops
 from search_spaces.errors import InvalidInput
@@ -50,9 +51,16 @@ def batch():
 def spread(network):
     """Scores that differ between inputs, some of them on either side of zero."""
     with torch.no_grad():
+        network.gates.score.bias.sub_(OPEN)
         for parameter in network.gates.parameters():
             parameter.mul_(4)
     return network
+
+
+def test_a_fresh_network_executes_everything():
+    network = skipnet(mlp()).double()
+    _, _, g_BN = network.walk(batch()[0], hard)
+    assert g_BN.mean() == 1
 
 
 def constant_scores(network, *scores):

@@ -10,6 +10,7 @@ import torch
 from search_spaces import make_space
 from search_spaces.compose import answer
 from search_spaces.dynamic.dynamic import Dynamic
+from search_spaces.dynamic.gates import OPEN, RecurrentGates
 from search_spaces.flops import count_flops
 from search_spaces.operating_points import MeasuredPoint, Setting
 from search_spaces.relaxations import make_relaxation
@@ -52,6 +53,8 @@ def make(name):
     network = NETWORKS[name]().double()
     assert isinstance(network, Dynamic)
     with torch.no_grad():
+        if isinstance(getattr(network, "gates", None), RecurrentGates):
+            network.gates.score.bias.sub_(OPEN)
         for parameter in (*getattr(network, "gates", network).parameters(),):
             parameter.mul_(3)
     x_B = torch.randn(BATCH, *network.space.input_shape, dtype=torch.float64)
