@@ -92,6 +92,12 @@ class Proposal:
         """Whether it leaves a trained network that the run can deliver."""
         return self.deliverable or self.kind in (Kind.ARCHITECTURE, Kind.CONTINUATION)
 
+    def fewest_epochs(self, trial_epochs: int) -> int:
+        """Epochs that it has to reach, in a study whose trials have `trial_epochs`."""
+        wanted = self.epochs or trial_epochs
+        fewest = wanted if self.min_epochs is None else min(self.min_epochs, wanted)
+        return max(fewest, self.resumed_epochs + 1)
+
     @property
     def resumable(self) -> bool:
         """Whether another trial may go on where this one stops: its schedule reaches beyond its own end."""

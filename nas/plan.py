@@ -179,7 +179,7 @@ class Plan:
         """Refuse a budget that pays for nothing of what the method asks for before it is given up."""
         if self.unit is Unit.DEVICE_SECONDS and self.shape is not None:
             return  # nobody knows yet how fast the workers are
-        controller = self.make_controller(method, self.spec.seeds[0])
+        controller = self.controllers[method.label]
         refused: list[int] = []
         for number in range(self.spec.limits.idle_proposals):
             try:
@@ -191,6 +191,8 @@ class Plan:
             needed = None if proposal is None else self._least(proposal)
             if proposal is None or needed is None or needed <= self.budget:
                 return
+            if not refused:  # the other is never told anything
+                controller = self.make_controller(method, self.spec.seeds[0])
             refused.append(needed)
             epochs = proposal.epochs or self.spec.training.epochs
             controller.tell(Trial(number=number, proposal=proposal, epochs=epochs, seed=0, status=Status.FAILED))
@@ -207,7 +209,7 @@ class Plan:
             costs = self.prices.tariff(proposal, Throughput(GUESSED_US_PER_FLOP))
         except TrialFailed:
             return None
-        return costs.price(proposal.min_epochs or proposal.epochs or self.spec.training.epochs)
+        return costs.price(proposal.fewest_epochs(self.spec.training.epochs))
 
 
 def _space(spec: StudySpec, data: SearchData | None) -> SearchSpace:

@@ -40,7 +40,7 @@ class Purse:
             TrialFailed: the network cannot be built or run.
         """
         costs = self._tariff(proposal)
-        wanted, fewest = self.wanted(proposal), self._fewest(proposal)
+        wanted, fewest = self.wanted(proposal), proposal.fewest_epochs(self.study.spec.training.epochs)
         amount = self.ledger.free
         if proposal.budget_share is not None:
             share = int(proposal.budget_share * self.plan.budget)
@@ -136,15 +136,9 @@ class Purse:
         lost = prices.conclusion_cost(trial) if is_trained else prices.epoch_cost(trial)
         return replace(lost, device_us=self.throughput.predict_us(lost.flops))
 
-    def _fewest(self, proposal: Proposal) -> int:
-        """Epochs that it has to reach."""
-        wanted = self.wanted(proposal)
-        fewest = wanted if proposal.min_epochs is None else min(proposal.min_epochs, wanted)
-        return max(fewest, proposal.resumed_epochs + 1)
-
     def _least(self, proposal: Proposal) -> int:
         """Atoms that it costs at least."""
-        return self._tariff(proposal).price(self._fewest(proposal))
+        return self._tariff(proposal).price(proposal.fewest_epochs(self.study.spec.training.epochs))
 
     def _tariff(self, proposal: Proposal) -> Tariff:
         return self.study.prices.tariff(proposal, self.throughput)
