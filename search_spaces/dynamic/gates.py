@@ -59,10 +59,6 @@ class FeedForwardGates(Gates):
     def __init__(self, gates: list[nn.Sequential]) -> None:
         super().__init__()
         self.gates = nn.ModuleList(gates)
-        for gate in gates:
-            last = [module for module in gate.modules() if isinstance(module, nn.Linear)][-1]
-            with torch.no_grad():
-                last.bias.copy_(last.bias.new_tensor([0.0, OPEN]))
 
     def forward(self, place: int, h_B: Tensor, memory: Memory | None) -> tuple[Tensor, Memory | None]:
         """The log-odds of a softmax over two outputs are their difference."""
@@ -93,13 +89,24 @@ def ff_gate_1(channels: int) -> nn.Sequential:
         nn.MaxPool2d(2),
         *(conv_bn(channels, channels, 3), nn.ReLU()),
         *(conv_bn(channels, channels, 3, stride=2), nn.ReLU()),
-        pooled_linear(channels, 2),
+        skip_or_execute(channels),
     )
 
 
 def ff_gate_2(channels: int) -> nn.Sequential:
     """FFGate-II: `[B, C, H, W]` to `[B, 2]`."""
-    return nn.Sequential(conv_bn(channels, channels, 3, stride=2), nn.ReLU(), pooled_linear(channels, 2))
+    return nn.Sequential(conv_bn(channels, channels, 3, stride=2), nn.ReLU(), skip_or_execute(channels))
+
+
+@torch.no_grad()
+def skip_or_execute(channels: int) -> nn.Sequential:
+    """The end of a feed-forward gate: `[B, C, H, W]` to its two outputs, of which the second begins ahead."""
+    outputs = pooled_linear(channels, 2)
+    linear = outputs[-1]
+    assert isinstance(linear, nn.Linear)
+    nn.init.zeros_(linear.bias)
+    linear.bias[1] = OPEN
+    return outputs
 
 
 def pooled(h_B: Tensor) -> Tensor:
