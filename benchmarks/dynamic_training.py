@@ -7,7 +7,6 @@ Shapes: B batch, E exits, K classes.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from depth_tasks import FASHION, images
 from torch import Tensor, nn
 
 from controllers.supernets import supernet_proposal
@@ -40,16 +40,10 @@ from workers.tasks import SearchData, Split, make_task
 from workers.train import run
 from workers.training import Training
 
-DATA = Path(os.environ.get("NAS_DATA", Path(__file__).parents[2] / "shared" / "data"))
-_SIZES = {"train_size": 3000, "validation_size": 2000, "test_size": 3000, "resize": [14, 14]}
+_SPLITS = {"validation_size": 2000, "test_size": 3000}
 TASKS: Mapping[str, Mapping[str, Any]] = {
-    "MNIST": {"name": "npz", "path": str(DATA / "mnist63k.npz"), **_SIZES},
-    "Fashion-MNIST": {
-        "name": "npz",
-        "path": str(DATA / "fashion_mnist_train_a.npz"),
-        "test_path": str(DATA / "fashion_mnist_test.npz"),
-        **_SIZES,
-    },
+    "MNIST": images("mnist63k.npz", 3000, **_SPLITS),
+    "Fashion-MNIST": images("fashion_mnist_train_a.npz", 3000, **FASHION, **_SPLITS),
 }
 DEPTH = 10
 CHAIN: Mapping[str, Any] = {"family": "resnet", "depth": {"min": 1, "max": DEPTH}, "width": 8, "ops": ["basic"]}

@@ -6,11 +6,11 @@ one, and fresh weights.
 
 The rest of the budget is spent in equal parts. While training on helps, the first member is trained on. Two losses say
 when it no longer does: its training loss is far below its validation loss, so that more training would memorise; or
-its validation loss has hardly fallen in the last part, so that fresh weights promise more. From then on
-every part trains a new member on top of the sum so far. The last layer of a new member starts at zero, so that the sum
-goes on from where it is, and the members before it stay as they are. A network that has memorised its examples is too
-sure of them to leave anything to learn; so its logits are divided by the root of its temperature, which is half of what
-would calibrate it.
+its validation loss has hardly fallen in the last part, so that fresh weights promise more. From then on every part
+trains a new member on top of the sum so far. The last layer of a new member starts at zero, so that the sum goes on
+from where it is, and the members before it stay as they are. A network that has memorised its examples is too sure of
+them to leave anything to learn; so its logits are divided by the root of its temperature, which is half of what would
+calibrate it.
 
 Networks as weak learners of gradient boosting are GrowNet (Badirli et al., 2020, arXiv 2002.07971); growth by members
 as well as by levels is AdaNet (Cortes et al., ICML 2017, arXiv 1607.01097); temperatures are Guo et al.'s (ICML 2017,
