@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
 from threading import Thread
@@ -207,23 +206,19 @@ def _on_fake_tensors(function: Callable[[], Counted]) -> Counted:
     log = logging.getLogger("torch._subclasses.fake_tensor")
     try:
         log.disabled = True
-        with FakeTensorMode(), _rng_kept():
+        with FakeTensorMode():
             return function()
     except Exception:
-        with _rng_kept():
-            return function()
+        return function()
     finally:
         log.disabled = False
 
 
-@contextmanager
-def _rng_kept() -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        yield
-
-
 def _within(seconds: float | None, function: Callable[[], int]) -> int:
-    """Call `function` in a thread of its own, so that a network that never returns costs no more than that thread."""
+    """Call `function` in a thread of its own, so that a network that never returns costs no more than that thread.
+
+    The global random numbers are put back here and not there, where an abandoned thread would do it at any time.
+    """
     results: list[int] = []
     errors: list[Exception] = []
 
@@ -234,8 +229,9 @@ def _within(seconds: float | None, function: Callable[[], int]) -> int:
             errors.append(error)
 
     thread = Thread(target=call, name="pricing", daemon=True)
-    thread.start()
-    thread.join(seconds)
+    with torch.random.fork_rng(devices=[]):
+        thread.start()
+        thread.join(seconds)
     if errors:
         raise TrialFailed(f"{type(errors[0]).__name__}: {errors[0]}") from errors[0]
     if not results:

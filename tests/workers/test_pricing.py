@@ -1,7 +1,8 @@
 """A price is what the worker will count, to the last FLOP."""
 
-import time
+import threading
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 import pytest
@@ -256,8 +257,10 @@ class Broken(Mlp):
 
 
 class Endless(Mlp):
+    is_over = Event()
+
     def make_stem(self, width):
-        time.sleep(5)
+        self.is_over.wait()
         return super().make_stem(width)
 
 
@@ -276,9 +279,16 @@ def test_a_network_that_cannot_run_has_no_price(caplog):
     assert not caplog.records
 
 
-def test_a_network_that_does_not_return_has_no_price():
+def test_a_network_that_does_not_return_has_no_price_and_never_sets_random_numbers_back():
+    price = pricer(of("Endless"), (4,), time_limit_s=0.05).epoch_cost
+    before = set(threading.enumerate())
     with pytest.raises(TrialFailed, match=r"must return within 0.05 s"):
-        pricer(of("Endless"), (4,), time_limit_s=0.05).epoch_cost(Proposal(architecture=architecture()), TRAINING)
+        price(Proposal(architecture=architecture()), TRAINING)
+    (abandoned,) = set(threading.enumerate()) - before
+    torch.manual_seed(7)
+    Endless.is_over.set()
+    abandoned.join()
+    assert torch.initial_seed() == 7
 
 
 def test_the_final_evaluation_is_not_part_of_the_price():
