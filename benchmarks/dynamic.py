@@ -4,7 +4,7 @@
     python benchmarks/dynamic.py exits|gates|multiscale [--tasks MNIST] [--networks exits-last ...] [--seeds 5]
     python benchmarks/dynamic.py report [--tasks MNIST]
 
-`exits`, `gates` and `multiscale` train what docs/dynamic_depth.csv lacks and then print their tables; a training's
+`exits`, `gates` and `multiscale` train what the file of their setting lacks and then print their tables; a training's
 lines are written at once when it has ended, so that a run that was stopped goes on. `report` prints all tables of what
 is there. How a network is trained and measured: `dynamic_training.py`.
 """
@@ -21,12 +21,11 @@ from pathlib import Path
 import dynamic_report
 import torch
 from dynamic_clock import clock
-from dynamic_training import DEPTH, TASKS, Line, Network, train
+from dynamic_training import DEPTH, GATED, TASKS, WITH_EXITS, Line, Network, Setting, train
 from machine import describe_machine
 
-RESULTS = Path(__file__).parents[1] / "docs" / "dynamic_depth.csv"
 EXITS = (2, 4, 6, 8, 10)
-STATIC = {f"static-{depth}": Network(depth=depth) for depth in (DEPTH, 2, 4, 6)}
+STATIC = {f"static-{depth}": Network(depth=depth) for depth in (DEPTH, 2, 4, 6, 8)}
 
 
 def _exits(**options: object) -> Network:
@@ -57,8 +56,11 @@ NETWORKS: Mapping[str, Mapping[str, Network]] = {
         "exits-plain": _exits(distillation=0.0),
         "exits-last": _exits(teachers="last"),
         "multiscale": Network(),
+        "multiscale-last": Network(decisions={"base": 6}),
     },
 }
+"""Of each subcommand."""
+SETTINGS = {"exits": WITH_EXITS, "gates": GATED, "multiscale": WITH_EXITS}
 """Of each subcommand."""
 
 
@@ -82,32 +84,33 @@ def main() -> None:
         clock(width=arguments.width, turns=arguments.turns, batch_sizes=arguments.batch_sizes)
         return
     if arguments.command in NETWORKS:
-        _train_missing(NETWORKS[arguments.command], arguments.networks, arguments.tasks, arguments.seeds)
-    wanted = [arguments.command] if arguments.command in NETWORKS else list(NETWORKS)
+        setting, networks = SETTINGS[arguments.command], NETWORKS[arguments.command]
+        wanted = {name: networks[name] for name in arguments.networks}
+        _train_missing(setting, wanted, arguments.tasks, arguments.seeds)
     for task in arguments.tasks:
-        for name in wanted:
-            dynamic_report.TABLES[name](RESULTS, task)
+        for name in [arguments.command] if arguments.command in NETWORKS else NETWORKS:
+            dynamic_report.TABLES[name](SETTINGS[name].results, task)
 
 
-def _train_missing(networks: Mapping[str, Network], names: Sequence[str], tasks: Sequence[str], seeds: int) -> None:
+def _train_missing(setting: Setting, networks: Mapping[str, Network], tasks: Sequence[str], seeds: int) -> None:
     """Seed by seed, so that whatever is there can be compared."""
     columns = [field.name for field in fields(Line)]
-    if not RESULTS.exists():
-        RESULTS.write_text(",".join(columns) + "\n")
+    if not setting.results.exists():
+        setting.results.write_text(",".join(columns) + "\n")
     for task in tasks:
         for seed in range(seeds):
-            for name in names:
-                if _is_done(task, name, seed):
+            for name, network in networks.items():
+                if _is_done(setting.results, task, name, seed):
                     continue
                 started = time.monotonic()
-                lines = train(task, name, networks[name], seed)
-                with RESULTS.open("a", newline="") as file:
+                lines = train(setting, task, name, network, seed)
+                with setting.results.open("a", newline="") as file:
                     csv.DictWriter(file, columns, lineterminator="\n").writerows(lines)
                 print(f"{task}, {name}, seed {seed}: {time.monotonic() - started:.0f} s", flush=True)
 
 
-def _is_done(task: str, network: str, seed: int) -> bool:
-    with RESULTS.open(newline="") as file:
+def _is_done(results: Path, task: str, network: str, seed: int) -> bool:
+    with results.open(newline="") as file:
         return any(
             (line["task"], line["network"], line["seed"]) == (task, network, str(seed)) for line in csv.DictReader(file)
         )

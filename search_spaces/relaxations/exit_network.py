@@ -13,6 +13,10 @@ later exit may teach; exits may weigh unequally; and `tau` grows. After each tra
 softened by `tau`, gives its answers a mean probability above 1/2, `tau` is multiplied by 1.05, as in the authors' code.
 So `tau` follows what the network says and not how long it is trained: it is a part of the network's state.
 
+A third teacher is the ensemble of all exits, the mean of their logits, which teaches every exit, the last one too
+(Lee & Lee, 2021, arXiv 2104.00299, without the paper's hints on features). It is better than each of its pupils, where
+a last exit that shares its trunk with the others need not be.
+
 Once it is trained, `search_spaces.dynamic.exit_settings` says where an input leaves.
 
 Difference: losses are averaged, not summed, so that a learning rate means the same for any number of exits.
@@ -38,6 +42,8 @@ from search_spaces.relaxations.level_heads import give_levels_heads
 from search_spaces.relaxations.relaxation import Criterion
 from search_spaces.values import CONFIG
 
+Teachers = Literal["last", "later", "ensemble"]
+
 
 @validated(frozen=True, kw_only=True, config=CONFIG)
 class ExitTraining:
@@ -47,8 +53,9 @@ class ExitTraining:
     """Of the losses of the exits, relative to each other; empty: all alike."""
     distillation: float = Field(default=0.5, ge=0, le=1)
     """C, the share of the teachers' answers, rather than the labels, in what an exit learns."""
-    teachers: Literal["last", "later"] = "last"
-    """Who teaches an exit: the last exit, or all that come after it, alike."""
+    teachers: Teachers = "last"
+    """Who teaches an exit: the last exit, or all that come after it, alike, or the mean of all, which teaches the last
+    exit, too."""
     temperature: float = Field(default=1.0, gt=0)
     """At which distillation begins."""
     temperature_growth: float = Field(default=1.05, ge=1)
@@ -89,8 +96,9 @@ class ExitNetwork(ExitSettings, nn.Module):
         share = self.options.distillation
         if share:
             temperature = self.temperature.clone()  # the gradient needs the one of this step
-            taught = taught_losses(exits, temperature, last_only=self.options.teachers == "last")
-            losses[:-1] = [(1 - share) * own + share * other for own, other in zip(losses[:-1], taught, strict=True)]
+            taught = taught_losses(exits, temperature, self.options.teachers)
+            for number, loss in enumerate(taught):
+                losses[number] = (1 - share) * losses[number] + share * loss
             self._soften(exits[-1].detach())
         return torch.stack([weight * loss for weight, loss in zip(self.shares, losses, strict=True)]).sum()
 
@@ -105,14 +113,20 @@ class ExitNetwork(ExitSettings, nn.Module):
         self.temperature.mul_(growth)
 
 
-def taught_losses(exits: Sequence[Tensor], temperature: Tensor, *, last_only: bool) -> list[Tensor]:
-    """What each exit but the last learns from the answers of later ones, the mean over its teachers.
+def taught_losses(exits: Sequence[Tensor], temperature: Tensor, teachers: Teachers) -> list[Tensor]:
+    """What each exit learns from the answers of its teachers, the mean over them; the last is left out if it has none.
 
     `exits` are the logits `y_BK` of each. No gradient reaches a teacher.
     """
-    teachers = [y_BK.detach() for y_BK in exits]
-    losses = []
-    for number, y_BK in enumerate(exits[:-1], start=1):
-        own_teachers = teachers[-1:] if last_only else teachers[number:]
-        losses.append(torch.stack([distillation(y_BK, teacher, temperature) for teacher in own_teachers]).mean())
-    return losses
+    answers = [y_BK.detach() for y_BK in exits]
+    match teachers:
+        case "last":
+            pupils, teachers_of = exits[:-1], [answers[-1:]] * (len(exits) - 1)
+        case "later":
+            pupils, teachers_of = exits[:-1], [answers[number:] for number in range(1, len(exits))]
+        case "ensemble":
+            pupils, teachers_of = exits, [[torch.stack(answers).mean(dim=0)]] * len(exits)
+    return [
+        torch.stack([distillation(y_BK, teacher, temperature) for teacher in own]).mean()
+        for y_BK, own in zip(pupils, teachers_of, strict=True)
+    ]

@@ -89,6 +89,19 @@ def test_exits_learn_from_labels_and_from_later_exits(teachers):
         torch.testing.assert_close(one, other)
 
 
+def test_the_mean_of_all_exits_teaches_every_exit():
+    """Lee & Lee, up to the entropy of the teacher: value and gradient."""
+    network, tau = multi_exit(exits=[1, 3, 5], teachers="ensemble", distillation=0.3, temperature=2.0), 2.0
+    exits = by_exit(network)
+    teacher = (exits[0] + exits[1] + exits[2]).detach() / 3
+    paper = sum(0.7 * F.cross_entropy(y, Y) + 0.3 * soft_cross_entropy(y, teacher, tau) for y in exits) / 3
+    ours = network.objective(X, Y, criterion)
+    torch.testing.assert_close(ours, paper - 0.3 * soft_entropy(teacher, tau))
+    parameters = list(network.parameters())
+    for one, other in zip(torch.autograd.grad(ours, parameters), torch.autograd.grad(paper, parameters), strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_a_teacher_learns_nothing_from_its_pupils():
     network = multi_exit(exits=[2, 4], temperature=3.0)
     (gradient,) = torch.autograd.grad(network.objective(X, Y, criterion), network.heads["4"].weight)
