@@ -61,7 +61,7 @@ class Setting:
     multiscale: Mapping[str, Any]
     epochs: int
     """Of the full static chain."""
-    training: Training = Training(batch_size=64)
+    training: Training
 
     def task(self, name: str) -> Mapping[str, Any]:
         """A task by its name in `TASKS`."""
@@ -83,6 +83,7 @@ GATED = Setting(
     chain={"family": "resnet", "depth": {"min": 1, "max": DEPTH}, "width": 8, "ops": ["basic"]},
     multiscale={},
     epochs=6,
+    training=Training(batch_size=64),
 )
 """That of gates."""
 WITH_EXITS = Setting(
@@ -100,6 +101,7 @@ WITH_EXITS = Setting(
         **{"depth": 6, "scales": 3, "growth": 6, "base": [1, 6], "step": 1, "channels": 8, "head_channels": 16},
     },
     epochs=20,
+    training=Training(batch_size=64),
 )
 """That of exits. The multi-scale network costs as much as the full chain, within 1 %; with a base of 6 it has one exit.
 """
