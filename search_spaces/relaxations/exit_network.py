@@ -53,6 +53,9 @@ class ExitTraining:
     """Of the losses of the exits, relative to each other; empty: all alike."""
     distillation: float = Field(default=0.5, ge=0, le=1)
     """C, the share of the teachers' answers, rather than the labels, in what an exit learns."""
+    distillation_by_exit: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
+    """C of every exit that has a teacher; empty: `distillation` for all. An exit that is as good as its teacher has
+    nothing to learn from it, and only ties the trunk to what it says now."""
     teachers: Teachers = "last"
     """Who teaches an exit: the last exit, or all that come after it, alike, or the mean of all, which teaches the last
     exit, too."""
@@ -93,11 +96,11 @@ class ExitNetwork(ExitSettings, nn.Module):
     def loss_of_exits(self, exits: Sequence[Tensor], y_B: Tensor, criterion: Criterion) -> Tensor:
         """The weighted mean of the losses of these logits `y_BK`, one tensor per classifier."""
         losses = [criterion(y_BK, y_B).mean() for y_BK in exits]
-        share = self.options.distillation
-        if share:
+        if self.options.distillation or self.options.distillation_by_exit:
             temperature = self.temperature.clone()  # the gradient needs the one of this step
             taught = taught_losses(exits, temperature, self.options.teachers)
-            for number, loss in enumerate(taught):
+            shares = self.options.distillation_by_exit or (self.options.distillation,) * len(taught)
+            for number, (share, loss) in enumerate(zip(shares, taught, strict=True)):
                 losses[number] = (1 - share) * losses[number] + share * loss
             self._soften(exits[-1].detach())
         return torch.stack([weight * loss for weight, loss in zip(self.shares, losses, strict=True)]).sum()

@@ -40,6 +40,12 @@ class MultiExit(ExitTraining):
         _, exits = exits_of(space, self.exits, method="multi_exit")
         if self.weights and len(self.weights) != len(exits):
             raise InvalidInput(f"must be one per exit, {len(exits)}, got {len(self.weights)}", field="weights")
+        num_taught = len(exits) - (self.teachers != "ensemble")
+        if self.distillation_by_exit and len(self.distillation_by_exit) != num_taught:
+            raise InvalidInput(
+                f"must be one per exit that has a teacher, {num_taught}, got {len(self.distillation_by_exit)}",
+                field="distillation_by_exit",
+            )
 
     def supernet(self, space: SearchSpace) -> nn.Module:
         self.check(space)

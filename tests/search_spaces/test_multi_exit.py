@@ -102,6 +102,16 @@ def test_the_mean_of_all_exits_teaches_every_exit():
         torch.testing.assert_close(one, other)
 
 
+def test_every_exit_may_have_its_own_share_of_teaching():
+    options = {"distillation_by_exit": (0.8, 0.0), "distillation": 0.5, "temperature": 2.0}
+    network, tau = multi_exit(exits=[1, 3, 5], teachers="later", **options), 2.0
+    y1, y2, y3 = by_exit(network)
+    taught = sum(soft_cross_entropy(y1, one, tau) - soft_entropy(one, tau) for one in (y2, y3)) / 2
+    first = 0.2 * F.cross_entropy(y1, Y) + 0.8 * taught
+    expected = (first + F.cross_entropy(y2, Y) + F.cross_entropy(y3, Y)) / 3
+    torch.testing.assert_close(network.objective(X, Y, criterion), expected)
+
+
 def test_a_teacher_learns_nothing_from_its_pupils():
     network = multi_exit(exits=[2, 4], temperature=3.0)
     (gradient,) = torch.autograd.grad(network.objective(X, Y, criterion), network.heads["4"].weight)
@@ -196,6 +206,14 @@ def test_a_language_model_is_taught_at_every_position():
         ({"exits": [2, 3], "weights": [1.0]}, r"weights: must be one per exit, 2, got 1"),
         ({"weights": [1.0, 2.0]}, r"weights: must be one per exit, 5, got 2"),
         ({"exits": [2, 3], "weights": [1.0, 0.0]}, r"weights"),
+        (
+            {"exits": [2, 3], "distillation_by_exit": [0.5, 0.5]},
+            r"distillation_by_exit: must be one per exit that has a teacher, 1, got 2",
+        ),
+        (
+            {"exits": [2, 3], "distillation_by_exit": [0.5], "teachers": "ensemble"},
+            r"distillation_by_exit: must be one per exit that has a teacher, 2, got 1",
+        ),
     ],
 )
 def test_exits_that_cannot_be_trained(options, message):
