@@ -52,6 +52,12 @@ NETWORKS: Mapping[str, Mapping[str, Network]] = {
         **WITH_TEACHERS,
         "exits-paper": _exits(teachers="later"),
     },
+    "multiscale": {
+        "static-10": STATIC["static-10"],
+        **WITH_TEACHERS,
+        "multiscale": Network(),
+        "multiscale-last": Network(decisions={"base": 6}),
+    },
     "gates": {
         "static-10": STATIC["static-10"],
         "skipnet-recurrent": _gates(),
@@ -60,15 +66,9 @@ NETWORKS: Mapping[str, Mapping[str, Network]] = {
         "skipnet-soft": _gates(supervised_share=1.0, supervised_gate="soft"),
         "skipnet-reinforce": _gates(supervised_share=0.0),
     },
-    "multiscale": {
-        "static-10": STATIC["static-10"],
-        **WITH_TEACHERS,
-        "multiscale": Network(),
-        "multiscale-last": Network(decisions={"base": 6}),
-    },
 }
 """Of each subcommand."""
-SETTINGS = {"exits": WITH_EXITS, "gates": GATED, "multiscale": WITH_EXITS}
+SETTINGS = {"exits": WITH_EXITS, "multiscale": WITH_EXITS, "gates": GATED}
 """Of each subcommand."""
 
 
