@@ -1,6 +1,6 @@
-"""Tables of docs/dynamic_depth.csv, as Markdown: accuracies in %, differences in points, paired over seeds.
+"""Tables of docs/dynamic_exits.csv and docs/dynamic_depth.csv, as Markdown.
 
-Intervals are 95 %, of the mean over seeds (`nas.statistics.bootstrap`). What is chosen is chosen on validation data.
+Accuracies are in %, differences in points, paired over seeds. Intervals are 95 %, of the mean over seeds (`nas.statistics.bootstrap`). What is chosen is chosen on validation data.
 """
 
 from __future__ import annotations
@@ -85,6 +85,9 @@ def _calibration(lines: pd.DataFrame, task: str, names: Sequence[str], points: S
 def gates(path: Path, task: str) -> None:
     """What gates save, theirs counted."""
     lines = _read(path, task)
+    names = _present(lines, "skipnet-")
+    if not names:
+        return
     full = _by_seed(lines, FULL, ["static"], "test_accuracy")
     print(f"\n### {task}: gates, executed from a probability of 1/2 on\n")
     head(
@@ -96,7 +99,7 @@ def gates(path: Path, task: str) -> None:
         "against static-10, points",
         "FLOPs, gates counted",
     )
-    for name in _present(lines, "skipnet-"):
+    for name in names:
         accuracy = _by_seed(lines, name, [TRAINED_AT], "test_accuracy")
         share = _by_seed(lines, name, [TRAINED_AT], "test_flops") / _full_flops(lines)
         cells = (f"{100 * accuracy.mean():.2f}", _difference(accuracy, full), f"{share.mean():.0%} {_range(share)}")
@@ -107,7 +110,9 @@ def multiscale(path: Path, task: str) -> None:
     """The best exit within a budget, chosen on validation data: the anytime curve."""
     lines = _read(path, task)
     lines = lines[lines.point.str.startswith("exit ") | (lines.point == "static")]
-    names = [name for name in (PLAIN, "exits-later") if name in set(lines.network)]
+    if "multiscale" not in set(lines.network):
+        return
+    names = [name for name in (PLAIN, "exits-graded", "exits-first") if name in set(lines.network)]
     print(f"\n### {task}: the best exit within a share of the full static chain's FLOPs, test accuracy\n")
     columns = (column for name in names for column in (name, f"multiscale - {name}, points"))
     head("FLOPs", "multiscale", *columns)
