@@ -1,6 +1,7 @@
 """Tables of docs/dynamic_exits.csv and docs/dynamic_depth.csv, as Markdown.
 
-Accuracies are in %, differences in points, paired over seeds. Intervals are 95 %, of the mean over seeds (`nas.statistics.bootstrap`). What is chosen is chosen on validation data.
+Accuracies are in %, differences in points, paired over seeds. Intervals are 95 %, of the mean over seeds
+(`nas.statistics.bootstrap`). What is chosen is chosen on validation data.
 """
 
 from __future__ import annotations
