@@ -44,7 +44,7 @@ def exits(path: Path, task: str) -> None:
     head("network", "test accuracy", "FLOPs", "against static-10, points", f"mean >= {WORST}")
     full = _by_seed(lines, FULL, ["static"], "test_accuracy")
     for name in [*names, *(name for name in lines.network.unique() if name == "multiscale")]:
-        chosen = _best_within(lines, name, BUDGET)
+        chosen = _best_within(lines, name, BUDGET * _full_flops(lines))
         gaps = _paired(chosen["test_accuracy"], full)
         holds = "yes" if gaps and 100 * sum(gaps) / len(gaps) >= WORST else "no"
         share = (chosen["test_flops"] / _full_flops(lines)).mean()
@@ -108,29 +108,35 @@ def gates(path: Path, task: str) -> None:
 
 
 def multiscale(path: Path, task: str) -> None:
-    """The best exit within a budget, chosen on validation data: the anytime curve."""
+    """The best exit within a budget, chosen on validation data: the anytime curve; and the best thresholds."""
     lines = _read(path, task)
-    lines = lines[lines.point.str.startswith("exit ") | (lines.point == "static")]
     if "multiscale" not in set(lines.network):
         return
+    of_exits = lines.point.str.startswith("exit ")
+    _within_budgets(lines[of_exits | (lines.point == "static")], task, "exit")
+    _within_budgets(lines, task, "exit or thresholds")
+    _multiscale_exits(lines[of_exits], task, _full_flops(lines))
+
+
+def _within_budgets(lines: pd.DataFrame, task: str, what: str) -> None:
     names = [name for name in (PLAIN, "exits-graded", "exits-first") if name in set(lines.network)]
-    print(f"\n### {task}: the best exit within a share of the full static chain's FLOPs, test accuracy\n")
+    full = _full_flops(lines)
+    print(f"\n### {task}: the best {what} within a share of the full static chain's FLOPs, test accuracy\n")
     columns = (column for name in names for column in (name, f"multiscale - {name}, points"))
     head("FLOPs", "multiscale", *columns)
     for share in ANYTIME:
-        own = _best_within(lines, "multiscale", share)["test_accuracy"]
+        own = _best_within(lines, "multiscale", share * full)["test_accuracy"]
         cells = [f"{100 * own.mean():.2f}" if len(own) else "none"]
         for name in names:
-            other = _best_within(lines, name, share)["test_accuracy"]
+            other = _best_within(lines, name, share * full)["test_accuracy"]
             cells += [f"{100 * other.mean():.2f}" if len(other) else "none", _difference(own, other)]
         row(f"{share:.0%}", *cells)
-    _multiscale_exits(lines, task)
 
 
-def _multiscale_exits(lines: pd.DataFrame, task: str) -> None:
+def _multiscale_exits(lines: pd.DataFrame, task: str, full: float) -> None:
     """Every exit of the multi-scale network, and the network of which only the last one was trained."""
     names = _present(lines, "multiscale")
-    of_exits = lines[lines.network.isin(names)].groupby("point", sort=False).test_flops.mean() / _full_flops(lines)
+    of_exits = lines[lines.network == "multiscale"].groupby("point", sort=False).test_flops.mean() / full
     print(f"\n### {task}: every exit of the multi-scale network, test accuracy, at its share of the FLOPs\n")
     head(
         "network", "seeds", "epochs", "training FLOPs", *(f"{point}: {share:.0%}" for point, share in of_exits.items())
@@ -177,9 +183,9 @@ def _by_seed(lines: pd.DataFrame, name: str, points: Sequence[str], column: str)
     return lines[(lines.network == name) & lines.point.isin(points)].groupby("seed")[column].mean()
 
 
-def _best_within(lines: pd.DataFrame, name: str, share: float) -> pd.DataFrame:
+def _best_within(lines: pd.DataFrame, name: str, flops: float) -> pd.DataFrame:
     """By seed, the point within the budget that is most accurate on validation data (ties: the cheap one)."""
-    affordable = lines[(lines.network == name) & (lines.val_flops <= share * _full_flops(lines))]
+    affordable = lines[(lines.network == name) & (lines.val_flops <= flops)]
     ordered = affordable.sort_values(["val_accuracy", "val_flops"], ascending=[False, True])
     return ordered.groupby("seed").first()
 
