@@ -40,6 +40,7 @@ TAUGHT = {"teachers": "later", "temperature": 3.0, "temperature_growth": 1.0}
 """Chosen on validation data, as the shares of distillation are (docs/dynamic_depth.md)."""
 WITH_TEACHERS = {
     "exits-plain": _exits(distillation=0.0),
+    "exits-weighted": _exits(distillation=0.0, weights=(1, 1, 1, 1, 1, 5)),
     "exits-last": _exits(**{**TAUGHT, "teachers": "last"}, distillation=0.2),
     "exits-later": _exits(**TAUGHT, distillation=0.2),
     "exits-first": _exits(**TAUGHT, distillation_by_exit=(0.5, 0.0, 0.0, 0.0, 0.0)),
