@@ -1,15 +1,15 @@
-"""Boosting: a network of learned depth, trained on while that helps, then shallow ones on top of it.
+"""Boosting: a network of learned depth, and shallow ones on top of it once it has memorised its examples.
 
 An elastic supernet learns the depth of the first member, which goes on with the weights of that prefix. A supernet
 whose training was too short for any level to beat a guess knows nothing of depths; the first member then has the middle
 one, and fresh weights.
 
-The rest of the budget is spent in equal parts. While training on helps, the first member is trained on. Two losses say
-when it no longer does: its training loss is far below its validation loss, so that more training would memorise; or
-its validation loss has hardly fallen in the last part, so that fresh weights promise more. From then on every part
-trains a new member on top of the sum so far. The last layer of a new member starts at zero, so that the sum goes on
-from where it is, and the members before it stay as they are. A network that has memorised its examples is too sure of
-them to leave anything to learn; so its logits are divided by the root of its temperature, which is half of what would
+The first member is trained on one schedule over all that is left of the budget, and judged once on the way. If its
+training loss is not below its validation loss by then, more training is what it needs, and it goes on as if nobody had
+looked. Otherwise it would only memorise them better: it stays as it is, and what is left trains new members, one after
+the other, each on top of the sum so far. The last layer of a new member starts at zero, so that the sum goes on from
+where it is, and the members before it stay as they are. A network that has memorised its examples is too sure of them
+to leave anything to learn; so its logits are divided by the root of its temperature, which is half of what would
 calibrate it.
 
 Networks as weak learners of gradient boosting are GrowNet (Badirli et al., 2020, arXiv 2002.07971); growth by members
@@ -30,11 +30,10 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from controllers.fixed import as_long_as_paid
-from controllers.growing import finishing
 from controllers.one_shot import OneShot
 from controllers.supernets import supernet_proposal
 from controllers.trial import AS_LONG_AS_PAID, TEMPERATURE, Proposal, Status, Trial
-from search_spaces.errors import InvalidInput, SearchExhausted
+from search_spaces.errors import SearchExhausted
 from search_spaces.readings import LEVEL_LOSS
 from search_spaces.relaxations.chains import architecture_of, chain_of_depths, check_depths, middle_depth
 from search_spaces.space import SearchSpace
@@ -46,7 +45,7 @@ GUESSING = 0.95
 
 @dataclass(kw_only=True, config=CONFIG)
 class Boosting:
-    """The supernet, unless the depth is given; the first member; then parts that train it on or add to it."""
+    """The supernet, unless the depth is given; the first member, judged on its way; then members on top of it."""
 
     space: SearchSpace = Field(repr=False)
     seed: int
@@ -54,17 +53,14 @@ class Boosting:
     """Depth of the first member; none: an elastic supernet learns it."""
     search_share: float = Field(default=0.1, gt=0, lt=1)
     """Part of the run's budget that the supernet is trained for."""
-    first_share: float = Field(default=0.4, gt=0, lt=1)
-    """Part of the run's budget that the first member is trained for at first."""
-    num_parts: int = Field(default=3, ge=1)
-    """Equal parts that the rest is spent in: each trains the first member on, or a new one."""
-    memorised_below: float = Field(default=0.5, ge=0)
-    """Training loss by validation loss, below which a sum counts as one that has memorised its examples."""
-    stuck_above: float = Field(default=0.95, ge=0)
-    """Validation loss by that before the last part, above which training on counts as of no use."""
+    judged_at: float = Field(default=0.45, gt=0, lt=1)
+    """Part of the first member's training after which it is judged."""
+    memorised_below: float = Field(default=0.9, ge=0)
+    """Training loss by validation loss, below which a network counts as one that memorises its examples."""
+    num_members: int = Field(default=4, ge=1)
+    """New members on top of a first one that memorises; they share equally what is left."""
     member_depth: int | None = None
-    """Depth of a new member on one that has memorised; none: the smallest of the space. On one that is stuck, a new
-    member is as deep as the first."""
+    """Depth of a new member; none: the smallest of the space."""
     calibration: float = Field(default=0.5, ge=0, le=1)
     """Power of the first member's temperature that its logits are divided by under new members; 0: they stay."""
 
@@ -73,8 +69,6 @@ class Boosting:
         for name, depth in (("depth", self.depth), ("member_depth", self.member_depth)):
             if depth is not None:
                 check_depths((depth,), self._depths, field=name)
-        if self.search_share + self.first_share >= 1:
-            raise InvalidInput(f"with search_share must leave something, got {self.first_share:g}", field="first_share")
         self._member_depth = self.member_depth or min(self._depths)
         self._search = self._elastic() if self.depth is None else None
         self._first = 0 if self._search is None else 1
@@ -87,16 +81,15 @@ class Boosting:
             return self._search.ask(number)
         if step == 0:
             proposal = self._first_member()
-            return proposal and replace(proposal, budget_share=self.first_share, calibrate=True, keep=True)
+            return proposal and replace(proposal, pause=self.judged_at, calibrate=True, keep=True)
         line = [self._told[index] for index in range(self._first, number) if index in self._told]
         if failed := [trial for trial in line if trial.status is not Status.COMPLETE]:
             raise SearchExhausted(f"trial {failed[0].number} failed: {failed[0].reason}")
-        if step > self.num_parts:
-            raise SearchExhausted("the budget's last part is spent")
+        if step > self.num_members:
+            raise SearchExhausted("all members are trained")
         if len(line) < step:
             return None
-        proposal = self._new_member(line[-1]) if self._is_trained(line) else self._training_on(line[-1])
-        return replace(proposal, budget_share=None if step == self.num_parts else self._part())
+        return self._after(line)
 
     def tell(self, trial: Trial) -> None:
         self._told[trial.number] = trial
@@ -136,31 +129,36 @@ class Boosting:
         losses = [measured.readings[LEVEL_LOSS][depth] for depth in self._depths]
         return min(losses) > GUESSING * math.log(self._chain.num_classes)
 
-    def _part(self) -> float:
-        """Of the run's budget."""
+    def _after(self, line: Sequence[Trial]) -> Proposal:
+        """What follows the first member, and what came after it.
+
+        Raises:
+            SearchExhausted: nothing does.
+        """
+        judged = line[0]
+        if self._memorises(judged):
+            is_last = len(line) == self.num_members
+            return replace(self._new_member(line[-1]), budget_share=None if is_last else self._member_share())
+        if len(line) > 1 or not judged.proposal.resumable:
+            raise SearchExhausted("the first member is trained")
+        return going_on(judged)
+
+    def _member_share(self) -> float:
+        """Part of the run's budget for each new member."""
         searched = 0.0 if self._search is None else self.search_share
-        return (1 - searched - self.first_share) / self.num_parts
+        return (1 - searched) * (1 - self.judged_at) / self.num_members
 
-    def _is_trained(self, line: Sequence[Trial]) -> bool:
-        """Whether training on is of no use. It never is again once there are members on top."""
-        if line[-1].architecture is None or self._has_memorised(line[-1]):
-            return True
-        return len(line) > 1 and _loss(line[-1], "val") > self.stuck_above * _loss(line[-2], "val")
-
-    def _has_memorised(self, trial: Trial) -> bool:
-        return _loss(trial, "train") < self.memorised_below * _loss(trial, "val")
-
-    def _training_on(self, parent: Trial) -> Proposal:
-        """The first member once more, from where it is."""
-        return replace(finishing(parent), calibrate=True, keep=True)
+    def _memorises(self, trial: Trial) -> bool:
+        assert trial.measurement is not None
+        metrics = trial.measurement.metrics
+        return metrics["train_loss"] < self.memorised_below * metrics["val_loss"]
 
     def _new_member(self, parent: Trial) -> Proposal:
         """One more member on top of those that `parent` holds."""
         depths = _depths(parent)
-        depth = self._member_depth if self._has_memorised(parent) else depths[0]
         is_first = parent.architecture is not None
         return replace(
-            supernet_proposal({"name": "ensemble", "depths": [*depths, depth], "mix": "sum"}),
+            supernet_proposal({"name": "ensemble", "depths": [*depths, self._member_depth], "mix": "sum"}),
             epochs=AS_LONG_AS_PAID,
             min_epochs=1,
             parent=parent.number,
@@ -177,9 +175,19 @@ class Boosting:
         return math.pow(temperature, self.calibration)
 
 
-def _loss(trial: Trial, split: str) -> float:
-    assert trial.measurement is not None
-    return trial.measurement.metrics[f"{split}_loss"]
+def going_on(parent: Trial) -> Proposal:
+    """The rest of the training of a trial that paused."""
+    assert parent.measurement is not None
+    schedule = parent.proposal.schedule_epochs
+    return Proposal(
+        architecture=parent.architecture,
+        epochs=schedule,
+        min_epochs=1,
+        schedule_epochs=schedule,
+        parent=parent.number,
+        resumed_epochs=parent.measurement.epochs,
+        prunable=False,
+    )
 
 
 def _depths(trial: Trial) -> tuple[int, ...]:
