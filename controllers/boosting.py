@@ -4,13 +4,14 @@ An elastic supernet learns the depth of the first member, which goes on with the
 whose training was too short for any level to beat a guess knows nothing of depths; the first member then has the middle
 one, and fresh weights.
 
-The first member is trained on one schedule over all that is left of the budget, and judged once on the way. If its
-training loss is not below its validation loss by then, more training is what it needs, and it goes on as if nobody had
-looked. Otherwise it would only memorise them better: it stays as it is, and what is left trains new members, one after
-the other, each on top of the sum so far. The last layer of a new member starts at zero, so that the sum goes on from
-where it is, and the members before it stay as they are. A network that has memorised its examples is too sure of them
-to leave anything to learn; so its logits are divided by the root of its temperature, which is half of what would
-calibrate it.
+The first member is trained on one schedule, which spans most of the budget, and judged once on the way. If its training
+loss is not far below its validation loss by then, more training is what it needs, and it goes on as if nobody had
+looked; one new member on top of it takes what is left. Otherwise it would only memorise its examples better: it stays
+as it is, and all that is left trains new members, one after the other, each on top of the sum so far.
+
+The last layer of a new member starts at zero, so that the sum goes on from where it is, and the members before it stay
+as they are. A network that has memorised its examples is too sure of them to leave anything to learn; so its logits are
+divided by the root of its temperature, which is half of what would calibrate it.
 
 Networks as weak learners of gradient boosting are GrowNet (Badirli et al., 2020, arXiv 2002.07971); growth by members
 as well as by levels is AdaNet (Cortes et al., ICML 2017, arXiv 1607.01097); temperatures are Guo et al.'s (ICML 2017,
@@ -33,7 +34,7 @@ from controllers.fixed import as_long_as_paid
 from controllers.one_shot import OneShot
 from controllers.supernets import supernet_proposal
 from controllers.trial import AS_LONG_AS_PAID, TEMPERATURE, Proposal, Status, Trial
-from search_spaces.errors import SearchExhausted
+from search_spaces.errors import InvalidInput, SearchExhausted
 from search_spaces.readings import LEVEL_LOSS
 from search_spaces.relaxations.chains import architecture_of, chain_of_depths, check_depths, middle_depth
 from search_spaces.space import SearchSpace
@@ -53,14 +54,17 @@ class Boosting:
     """Depth of the first member; none: an elastic supernet learns it."""
     search_share: float = Field(default=0.1, gt=0, lt=1)
     """Part of the run's budget that the supernet is trained for."""
-    judged_at: float = Field(default=0.45, gt=0, lt=1)
-    """Part of the first member's training after which it is judged."""
-    memorised_below: float = Field(default=0.9, ge=0)
+    first_share: float = Field(default=0.6, gt=0, lt=1)
+    """Part of the run's budget that the schedule of the first member spans."""
+    judged_at: float = Field(default=0.5, gt=0, lt=1)
+    """Part of that after which it is judged."""
+    memorised_below: float = Field(default=0.7, ge=0)
     """Training loss by validation loss, below which a network counts as one that memorises its examples."""
     num_members: int = Field(default=4, ge=1)
     """New members on top of a first one that memorises; they share equally what is left."""
     member_depth: int | None = None
-    """Depth of a new member; none: the smallest of the space."""
+    """Depth of a new member on one that memorises; none: the smallest of the space. On one that does not, a new member
+    is as deep as the first."""
     calibration: float = Field(default=0.5, ge=0, le=1)
     """Power of the first member's temperature that its logits are divided by under new members; 0: they stay."""
 
@@ -69,6 +73,9 @@ class Boosting:
         for name, depth in (("depth", self.depth), ("member_depth", self.member_depth)):
             if depth is not None:
                 check_depths((depth,), self._depths, field=name)
+        self._searched = self.search_share if self.depth is None else 0.0
+        if self._searched + self.first_share >= 1:
+            raise InvalidInput(f"with search_share must leave something, got {self.first_share:g}", field="first_share")
         self._member_depth = self.member_depth or min(self._depths)
         self._search = self._elastic() if self.depth is None else None
         self._first = 0 if self._search is None else 1
@@ -81,11 +88,13 @@ class Boosting:
             return self._search.ask(number)
         if step == 0:
             proposal = self._first_member()
-            return proposal and replace(proposal, pause=self.judged_at, calibrate=True, keep=True)
+            return proposal and replace(
+                proposal, budget_share=self.first_share, pause=self.judged_at, calibrate=True, keep=True
+            )
         line = [self._told[index] for index in range(self._first, number) if index in self._told]
         if failed := [trial for trial in line if trial.status is not Status.COMPLETE]:
             raise SearchExhausted(f"trial {failed[0].number} failed: {failed[0].reason}")
-        if step > self.num_members:
+        if line and self._is_complete(line):
             raise SearchExhausted("all members are trained")
         if len(line) < step:
             return None
@@ -129,24 +138,24 @@ class Boosting:
         losses = [measured.readings[LEVEL_LOSS][depth] for depth in self._depths]
         return min(losses) > GUESSING * math.log(self._chain.num_classes)
 
-    def _after(self, line: Sequence[Trial]) -> Proposal:
-        """What follows the first member, and what came after it.
+    def _is_complete(self, line: Sequence[Trial]) -> bool:
+        """Whether the first member has all the members on top that it is to have."""
+        num_members = sum(trial.architecture is None for trial in line)
+        return num_members == (self.num_members if self._memorises(line[0]) else 1)
 
-        Raises:
-            SearchExhausted: nothing does.
-        """
-        judged = line[0]
-        if self._memorises(judged):
-            is_last = len(line) == self.num_members
-            return replace(self._new_member(line[-1]), budget_share=None if is_last else self._member_share())
-        if len(line) > 1 or not judged.proposal.resumable:
-            raise SearchExhausted("the first member is trained")
-        return going_on(judged)
+    def _after(self, line: Sequence[Trial]) -> Proposal:
+        """What follows the first member, and what came after it."""
+        judged, last = line[0], line[-1]
+        if not self._memorises(judged):
+            if last is judged and judged.proposal.resumable:
+                return going_on(judged)
+            return self._new_member(last)
+        is_last = len(line) == self.num_members
+        return replace(self._new_member(last), budget_share=None if is_last else self._member_share())
 
     def _member_share(self) -> float:
-        """Part of the run's budget for each new member."""
-        searched = 0.0 if self._search is None else self.search_share
-        return (1 - searched) * (1 - self.judged_at) / self.num_members
+        """Part of the run's budget for each new member on a first one that memorises."""
+        return (1 - self._searched - self.first_share * self.judged_at) / self.num_members
 
     def _memorises(self, trial: Trial) -> bool:
         assert trial.measurement is not None
@@ -157,8 +166,9 @@ class Boosting:
         """One more member on top of those that `parent` holds."""
         depths = _depths(parent)
         is_first = parent.architecture is not None
+        depth = self._member_depth if self._memorises(parent) or not is_first else depths[0]
         return replace(
-            supernet_proposal({"name": "ensemble", "depths": [*depths, self._member_depth], "mix": "sum"}),
+            supernet_proposal({"name": "ensemble", "depths": [*depths, depth], "mix": "sum"}),
             epochs=AS_LONG_AS_PAID,
             min_epochs=1,
             parent=parent.number,
@@ -186,6 +196,8 @@ def going_on(parent: Trial) -> Proposal:
         schedule_epochs=schedule,
         parent=parent.number,
         resumed_epochs=parent.measurement.epochs,
+        calibrate=True,
+        keep=True,
         prunable=False,
     )
 

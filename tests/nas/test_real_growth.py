@@ -180,7 +180,8 @@ def test_a_first_member_that_was_judged_and_goes_on_is_the_training_that_nobody_
     """To the bit, and for the same FLOPs."""
     (tmp_path / "one").mkdir()
     (tmp_path / "other").mkdir()
-    judged, jobs, weights = play("boosting", tmp_path / "one", depth=3, memorised_below=0, judged_at=0.3)
+    options = {"depth": 3, "first_share": 0.999, "judged_at": 0.3, "memorised_below": 0}
+    judged, jobs, weights = play("boosting", tmp_path / "one", **options)
     whole, whole_jobs, whole_weights = play("fixed", tmp_path / "other", architecture={"depth": 3})
     job, expected = whole_jobs[0], whole_weights[0]
     assert (jobs[0].epochs, jobs[1].epochs) == (round(0.3 * job.epochs), job.epochs)
