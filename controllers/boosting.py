@@ -5,9 +5,10 @@ whose training was too short for any level to beat a guess knows nothing of dept
 one, and fresh weights.
 
 The first member is trained on one schedule, which spans most of the budget, and judged once on the way. If its training
-loss is not far below its validation loss by then, more training is what it needs, and it goes on as if nobody had
-looked; one new member on top of it takes what is left. Otherwise it would only memorise its examples better: it stays
-as it is, and all that is left trains new members, one after the other, each on top of the sum so far.
+loss is far below its validation loss by then, it would only memorise its examples better: it stays as it is, and all
+that is left trains new members, one after the other, each on top of the sum so far. Otherwise more training is what it
+needs, and it goes on as if nobody had looked. One new member on top of it then takes what is left, if it soon lowers
+the training loss; if not, the first is trained on.
 
 The last layer of a new member starts at zero, so that the sum goes on from where it is, and the members before it stay
 as they are. A network that has memorised its examples is too sure of them to leave anything to learn; so its logits are
@@ -31,6 +32,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from controllers.fixed import as_long_as_paid
+from controllers.growing import finishing
 from controllers.one_shot import OneShot
 from controllers.supernets import supernet_proposal
 from controllers.trial import AS_LONG_AS_PAID, TEMPERATURE, Proposal, Status, Trial
@@ -62,6 +64,10 @@ class Boosting:
     """Training loss by validation loss, below which a network counts as one that memorises its examples."""
     num_members: int = Field(default=4, ge=1)
     """New members on top of a first one that memorises; they share equally what is left."""
+    tried_for: float = Field(default=0.25, gt=0, lt=1)
+    """Part of its training after which the one new member on a first one that does not memorise is judged."""
+    min_gain: float = Field(default=0.02, ge=0, lt=1)
+    """Part of the training loss that it must have gained by then."""
     member_depth: int | None = None
     """Depth of a new member on one that memorises; none: the smallest of the space. On one that does not, a new member
     is as deep as the first."""
@@ -94,11 +100,10 @@ class Boosting:
         line = [self._told[index] for index in range(self._first, number) if index in self._told]
         if failed := [trial for trial in line if trial.status is not Status.COMPLETE]:
             raise SearchExhausted(f"trial {failed[0].number} failed: {failed[0].reason}")
-        if line and self._is_complete(line):
-            raise SearchExhausted("all members are trained")
-        if len(line) < step:
+        if not line:
             return None
-        return self._after(line)
+        proposal = self._on_top(line) if self._memorises(line[0]) else self._after_learning(line)
+        return proposal if len(line) == step else None
 
     def tell(self, trial: Trial) -> None:
         self._told[trial.number] = trial
@@ -138,29 +143,40 @@ class Boosting:
         losses = [measured.readings[LEVEL_LOSS][depth] for depth in self._depths]
         return min(losses) > GUESSING * math.log(self._chain.num_classes)
 
-    def _is_complete(self, line: Sequence[Trial]) -> bool:
-        """Whether the first member has all the members on top that it is to have."""
-        num_members = sum(trial.architecture is None for trial in line)
-        return num_members == (self.num_members if self._memorises(line[0]) else 1)
+    def _on_top(self, line: Sequence[Trial]) -> Proposal:
+        """The next of several members, after a first one that memorises.
 
-    def _after(self, line: Sequence[Trial]) -> Proposal:
-        """What follows the first member, and what came after it."""
-        judged, last = line[0], line[-1]
-        if not self._memorises(judged):
-            if last is judged and judged.proposal.resumable:
-                return going_on(judged)
-            return self._new_member(last)
+        Raises:
+            SearchExhausted: all are trained.
+        """
+        if len(line) > self.num_members:
+            raise SearchExhausted("all members are trained")
         is_last = len(line) == self.num_members
-        return replace(self._new_member(last), budget_share=None if is_last else self._member_share())
+        return replace(self._new_member(line[-1]), budget_share=None if is_last else self._member_share())
+
+    def _after_learning(self, line: Sequence[Trial]) -> Proposal:
+        """The rest of a first member that does not memorise, then a new one, then what helps more.
+
+        Raises:
+            SearchExhausted: all is trained.
+        """
+        judged = line[0]
+        if len(line) == 1 and judged.proposal.resumable:
+            return going_on(judged)
+        first, *members = line[1:] if judged.proposal.resumable else line
+        if not members:
+            return replace(self._new_member(first), pause=None if self._memorises(first) else self.tried_for)
+        if len(members) > 1 or not members[0].proposal.resumable:
+            raise SearchExhausted("all members are trained")
+        helps = _loss(members[0], "train") <= (1 - self.min_gain) * _loss(first, "train")
+        return going_on(members[0]) if helps else finishing(first)
 
     def _member_share(self) -> float:
         """Part of the run's budget for each new member on a first one that memorises."""
         return (1 - self._searched - self.first_share * self.judged_at) / self.num_members
 
     def _memorises(self, trial: Trial) -> bool:
-        assert trial.measurement is not None
-        metrics = trial.measurement.metrics
-        return metrics["train_loss"] < self.memorised_below * metrics["val_loss"]
+        return _loss(trial, "train") < self.memorised_below * _loss(trial, "val")
 
     def _new_member(self, parent: Trial) -> Proposal:
         """One more member on top of those that `parent` holds."""
@@ -188,18 +204,21 @@ class Boosting:
 def going_on(parent: Trial) -> Proposal:
     """The rest of the training of a trial that paused."""
     assert parent.measurement is not None
-    schedule = parent.proposal.schedule_epochs
-    return Proposal(
-        architecture=parent.architecture,
-        epochs=schedule,
-        min_epochs=1,
-        schedule_epochs=schedule,
+    proposal = parent.proposal
+    return replace(
+        proposal,
+        epochs=proposal.schedule_epochs,
         parent=parent.number,
+        inherits=proposal.inherits if proposal.relaxation else {},  # a sum has to know which members stay
         resumed_epochs=parent.measurement.epochs,
-        calibrate=True,
-        keep=True,
-        prunable=False,
+        pause=None,
+        budget_share=None,
     )
+
+
+def _loss(trial: Trial, split: str) -> float:
+    assert trial.measurement is not None
+    return trial.measurement.metrics[f"{split}_loss"]
 
 
 def _depths(trial: Trial) -> tuple[int, ...]:

@@ -38,7 +38,7 @@ def members(proposal):
 
 
 def paused(controller, number, *, epochs=9, schedule_epochs=20, **losses):
-    """Tell the first member as a run does that has granted it 20 epochs."""
+    """Tell a trial that pauses as a run does that could pay for 20 epochs."""
     proposal = replace(controller.ask(number), epochs=epochs, schedule_epochs=schedule_epochs)
     trial = scored(number, proposal, 0.5)
     metrics = {"val_accuracy": 0.5, "train_loss": 1.0, "val_loss": 1.0, **losses}
@@ -64,25 +64,60 @@ def test_the_supernet_then_its_prefix_whose_training_goes_on_while_it_learns():
     assert not second.inherits, "it is the same training"
     tell(controller, 2, train_loss=0.7, val_loss=1.0, temperature=9.0)
     member = controller.ask(3)
-    assert (members(member), member.parent, member.budget_share) == ((4, 4), 2, None)
+    assert (members(member), member.parent, member.budget_share, member.pause) == ((4, 4), 2, None, 0.25)
     assert member.inherits == {"members": 1, "temperature": 3.0}
+
+
+def learned(**options):
+    """With a first member of depth 4 that does not memorise: its training loss ends at 0.8."""
+    controller = boosting(depth=4, **options)
+    paused(controller, 0)
+    tell(controller, 1, train_loss=0.8, val_loss=1.0)
+    return controller
+
+
+def test_a_new_member_that_soon_gains_goes_on():
+    controller = learned(tried_for=0.3, min_gain=0.25)
+    assert controller.ask(2).pause == 0.3
+    paused(controller, 2, train_loss=0.6)  # a quarter less than 0.8
+    rest = controller.ask(3)
+    assert (members(rest), rest.parent, rest.resumed_epochs, rest.epochs) == ((4, 4), 2, 9, 20)
+    assert rest.inherits == controller.ask(2).inherits, "the first member still stays as it is"
     tell(controller, 3)
     assert controller.recommend() == 3
     with pytest.raises(SearchExhausted, match="all members are trained"):
         controller.ask(4)
 
 
-def test_one_that_has_memorised_only_in_the_end_gets_a_shallow_member():
+def test_if_it_does_not_the_first_is_trained_on_from_where_it_was():
+    controller = learned(min_gain=0.25)
+    paused(controller, 2, train_loss=0.61)
+    rest = controller.ask(3)
+    assert (rest.architecture.depth, rest.parent, rest.inherits["blocks"]) == (4, 1, [1, 2, 3, 4])
+    assert (rest.epochs, rest.resumed_epochs, rest.pause) == (AS_LONG_AS_PAID, 0, None)
+    tell(controller, 3)
+    assert controller.recommend() == 3
+    with pytest.raises(SearchExhausted, match="all members are trained"):
+        controller.ask(4)
+
+
+def test_one_that_has_memorised_only_in_the_end_gets_a_shallow_member_for_good():
     controller = boosting(depth=4)
     paused(controller, 0)
     tell(controller, 1, train_loss=0.69, val_loss=1.0)
-    assert members(controller.ask(2)) == (4, 1)
+    assert (members(controller.ask(2)), controller.ask(2).pause) == ((4, 1), None)
+    tell(controller, 2)
+    with pytest.raises(SearchExhausted, match="all members are trained"):
+        controller.ask(3)
 
 
-def test_a_training_of_one_epoch_has_nothing_to_go_on_with():
+def test_trainings_of_one_epoch_have_nothing_to_go_on_with():
     controller = boosting(depth=2)
     paused(controller, 0, epochs=1, schedule_epochs=1)
     assert members(controller.ask(1)) == (2, 2)
+    paused(controller, 1, epochs=1, schedule_epochs=1)
+    with pytest.raises(SearchExhausted, match="all members are trained"):
+        controller.ask(2)
 
 
 @pytest.mark.parametrize(("loss", "depth", "parent"), [(0.66, 2, None), (0.65, 4, 0)])
