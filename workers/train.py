@@ -30,7 +30,7 @@ from search_spaces.errors import TrialFailed
 from search_spaces.flops import inference_flops
 from search_spaces.operating_points import MeasuredPoint, Model
 from search_spaces.readings import Readings
-from search_spaces.relaxations.relaxation import Annealed, Bayesian, Concluding, Freezing, Probed, Supernet
+from search_spaces.relaxations.relaxation import Annealed, Bayesian, Concluding, Probed, Supernet
 from search_spaces.values import dump, load
 from workers import flight
 from workers.batches import Batches
@@ -141,8 +141,6 @@ class Trainer:
         if job.parent_folder is not None and proposal.kind is not Kind.FINAL and not proposal.resumed_epochs:
             parent = flight.load_tensors(job.parent_folder / flight.WEIGHTS, self.meter.device)
             start_from(network, proposal, self.space, parent)
-        elif proposal.resumed_epochs and isinstance(network, Freezing):
-            network.freeze(**proposal.inherits)
         return network
 
     def _epoch(self, number: int) -> Epoch:
