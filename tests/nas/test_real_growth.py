@@ -180,7 +180,7 @@ def test_a_first_member_that_was_judged_and_goes_on_is_the_training_that_nobody_
     """To the bit, and for the same FLOPs."""
     (tmp_path / "one").mkdir()
     (tmp_path / "other").mkdir()
-    options = {"depth": 3, "first_share": 0.999, "judged_at": 0.3, "memorised_below": 0}
+    options = {"depth": 3, "judged_at": 0.3, "memorised_below": 0, "slow_above": 1.5}
     judged, jobs, weights = play("boosting", tmp_path / "one", **options)
     whole, whole_jobs, whole_weights = play("fixed", tmp_path / "other", architecture={"depth": 3})
     job, expected = whole_jobs[0], whole_weights[0]
@@ -189,15 +189,3 @@ def test_a_first_member_that_was_judged_and_goes_on_is_the_training_that_nobody_
     assert judged["runs"]["spent"].item() == whole["runs"]["spent"].item()
     assert weights[1].keys() == expected.keys()
     assert all(torch.equal(weights[1][name], tensor) for name, tensor in expected.items())
-
-
-def test_a_member_that_was_tried_goes_on_over_a_first_one_that_stays_as_it_is(tmp_path):
-    tables, jobs, weights = play("boosting", tmp_path, depth=1, memorised_below=0, first_share=0.3, tried_for=0.5)
-    first, tried, rest = weights[1], weights[2], weights[3]
-    assert jobs[3].proposal.resumed_epochs == jobs[2].epochs < jobs[3].epochs
-    for name, tensor in first.items():
-        assert torch.equal(rest[f"members.0.{name}"], tensor)
-    assert not any(torch.equal(rest[name], tried[name]) for name in tried if name.startswith("members.1."))
-    search = tables["charges"][tables["charges"]["account"] == "search"]
-    paid = search.groupby("number")["flops"].sum()
-    assert paid[2] * (jobs[3].epochs - jobs[2].epochs) == paid[3] * jobs[2].epochs
