@@ -53,8 +53,8 @@ def exits(path: Path, task: str) -> None:
 
 
 def _distillation(lines: pd.DataFrame, task: str, names: Sequence[str], points: Sequence[str]) -> None:
-    """What teachers add to every exit, and to all that they teach."""
-    print(f"\n### {task}: test accuracy against no distillation, points\n")
+    """What teachers and weights add to every exit, and to all but the last."""
+    print(f"\n### {task}: test accuracy against {PLAIN}, points\n")
     columns = {**{point: [point] for point in points}, "all but the last": points[:-1]}
     head("network", "seeds", *columns)
     for name in names:
