@@ -15,6 +15,10 @@ So `tau` follows what the network says and not how long it is trained: it is a p
 
 Once it is trained, `search_spaces.dynamic.exit_settings` says where an input leaves.
 
+An input without a label joins the answers that exits learn, and no loss of labels: so the semi-supervised variant is
+the same formula, with the mean of CE over the labelled inputs and that of the distillation over all, as in the
+authors' code, which marks missing labels for `cross_entropy` to pass over.
+
 Difference: losses are averaged, not summed, so that a learning rate means the same for any number of exits.
 Shapes: B batch, E exits, K classes.
 """
@@ -35,7 +39,7 @@ from search_spaces.chain_space import ChainSpace
 from search_spaces.dynamic.exit_settings import ExitSettings
 from search_spaces.relaxations.distillation import distillation
 from search_spaces.relaxations.level_heads import give_levels_heads
-from search_spaces.relaxations.relaxation import Criterion
+from search_spaces.relaxations.relaxation import UNLABELLED, Criterion
 from search_spaces.values import CONFIG
 
 
@@ -85,7 +89,7 @@ class ExitNetwork(ExitSettings, nn.Module):
 
     def loss_of_exits(self, exits: Sequence[Tensor], y_B: Tensor, criterion: Criterion) -> Tensor:
         """The weighted mean of the losses of these logits `y_BK`, one tensor per classifier."""
-        losses = [criterion(y_BK, y_B).mean() for y_BK in exits]
+        losses = [mean_of_labelled(criterion(y_BK, y_B), y_B) for y_BK in exits]
         share = self.options.distillation
         if share:
             temperature = self.temperature.clone()  # the gradient needs the one of this step
@@ -103,6 +107,12 @@ class ExitNetwork(ExitSettings, nn.Module):
         sureness = (teacher_BK / self.temperature).softmax(dim=-1).amax(dim=-1).mean()
         growth = torch.where(sureness > self.options.sure_above, self.options.temperature_growth, 1.0)
         self.temperature.mul_(growth)
+
+
+def mean_of_labelled(loss_B: Tensor, y_B: Tensor) -> Tensor:
+    """The mean of the losses of the examples that have a label, where those of the others are 0."""
+    num_labelled = (y_B.reshape(len(y_B), -1)[:, 0] != UNLABELLED).sum()
+    return loss_B.sum() / num_labelled
 
 
 def taught_losses(exits: Sequence[Tensor], temperature: Tensor, *, last_only: bool) -> list[Tensor]:
