@@ -87,13 +87,24 @@ class ExitNetwork(ExitSettings, nn.Module):
         """The weighted mean of the losses of all exits."""
         return self.loss_of_exits(self.exit_logits(x_B), y_B, criterion)
 
-    def loss_of_exits(self, exits: Sequence[Tensor], y_B: Tensor, criterion: Criterion) -> Tensor:
-        """The weighted mean of the losses of these logits `y_BK`, one tensor per classifier."""
+    def loss_of_exits(
+        self,
+        exits: Sequence[Tensor],
+        y_B: Tensor,
+        criterion: Criterion,
+        *,
+        teachers: Sequence[Sequence[Tensor]] | None = None,
+    ) -> Tensor:
+        """The weighted mean of the losses of these logits `y_BK`, one tensor per classifier.
+
+        `teachers`: logits of those of each classifier but the last; None: the later classifiers that the options name.
+        """
         losses = [mean_of_labelled(criterion(y_BK, y_B), y_B) for y_BK in exits]
         share = self.options.distillation
         if share:
             temperature = self.temperature.clone()  # the gradient needs the one of this step
-            taught = taught_losses(exits, temperature, last_only=self.options.teachers == "last")
+            teachers = teachers or later_exits(exits, last_only=self.options.teachers == "last")
+            taught = taught_losses(exits[:-1], teachers, temperature)
             losses[:-1] = [(1 - share) * own + share * other for own, other in zip(losses[:-1], taught, strict=True)]
             self._soften(exits[-1].detach())
         return torch.stack([weight * loss for weight, loss in zip(self.shares, losses, strict=True)]).sum()
@@ -115,14 +126,19 @@ def mean_of_labelled(loss_B: Tensor, y_B: Tensor) -> Tensor:
     return loss_B.sum() / num_labelled
 
 
-def taught_losses(exits: Sequence[Tensor], temperature: Tensor, *, last_only: bool) -> list[Tensor]:
-    """What each exit but the last learns from the answers of later ones, the mean over its teachers.
+def later_exits(exits: Sequence[Tensor], *, last_only: bool) -> list[Sequence[Tensor]]:
+    """Of the logits `y_BK` of all exits, those that each but the last can learn from."""
+    return [exits[-1:] if last_only else exits[number:] for number in range(1, len(exits))]
 
-    `exits` are the logits `y_BK` of each. No gradient reaches a teacher.
+
+def taught_losses(
+    students: Sequence[Tensor], teachers: Sequence[Sequence[Tensor]], temperature: Tensor
+) -> list[Tensor]:
+    """What each student learns from its teachers, the mean over them, all by their logits `y_BK`.
+
+    No gradient reaches a teacher.
     """
-    teachers = [y_BK.detach() for y_BK in exits]
-    losses = []
-    for number, y_BK in enumerate(exits[:-1], start=1):
-        own_teachers = teachers[-1:] if last_only else teachers[number:]
-        losses.append(torch.stack([distillation(y_BK, teacher, temperature) for teacher in own_teachers]).mean())
-    return losses
+    return [
+        torch.stack([distillation(student_BK, teacher_BK.detach(), temperature) for teacher_BK in of_one]).mean()
+        for student_BK, of_one in zip(students, teachers, strict=True)
+    ]
