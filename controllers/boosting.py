@@ -32,8 +32,8 @@ from pydantic.dataclasses import dataclass
 from controllers.fixed import as_long_as_paid
 from controllers.growing import finishing
 from controllers.one_shot import OneShot
-from controllers.supernets import supernet_proposal
-from controllers.trial import AS_LONG_AS_PAID, TEMPERATURE, Proposal, Status, Trial
+from controllers.supernets import whole_supernet
+from controllers.trial import TEMPERATURE, Proposal, Status, Trial
 from search_spaces.errors import InvalidInput, SearchExhausted
 from search_spaces.readings import LEVEL_LOSS
 from search_spaces.relaxations.chains import architecture_of, chain_of_depths, check_depths, middle_depth
@@ -159,15 +159,11 @@ class Boosting:
         depths = _depths(parent)
         depth = self._member_depth if self._has_memorised(parent) else depths[0]
         is_first = parent.architecture is not None
-        return replace(
-            supernet_proposal({"name": "ensemble", "depths": [*depths, depth], "mix": "sum"}),
-            epochs=AS_LONG_AS_PAID,
-            min_epochs=1,
+        return whole_supernet(
+            {"name": "ensemble", "depths": [*depths, depth], "mix": "sum"},
             parent=parent.number,
             inherits={"members": len(depths), "temperature": self._softening(parent) if is_first else 1.0},
-            deliverable=True,
             keep=True,
-            prunable=False,
         )
 
     def _softening(self, trial: Trial) -> float:
