@@ -61,6 +61,8 @@ class DataFreeExits:
     """Tau, by which the chain's answers are softened, to find impressions and to learn from them."""
     impression_learning_rate: float = Field(default=10.0, gt=0)
     """Peak for impressions, as a multiple of the study's."""
+    exit_learning_rate: float = Field(default=1.0, gt=0)
+    """Peak for exits, which are all that learns by then, as a multiple of the study's."""
 
     recipe = "standard"
 
@@ -148,7 +150,7 @@ class DataFreeNetwork(MultiExitNetwork):
         return (
             TrainingStage(begins=0.0),
             TrainingStage(begins=options.chain_share, learning_rate=options.impression_learning_rate),
-            TrainingStage(begins=options.chain_share + making),
+            TrainingStage(begins=options.chain_share + making, learning_rate=options.exit_learning_rate),
         )
 
     def begin_stage(self, number: int) -> None:

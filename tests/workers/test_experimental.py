@@ -9,8 +9,10 @@ from controllers.cost import ChargeKind
 from controllers.supernets import supernet_proposal
 from controllers.trial import Measurement
 from search_spaces import make_space
-from tests.workers.blobs import TRAINING, blobs, job, train
+from tests.workers.blobs import CPU, TRAINING, blobs, job, train
 from tests.workers.test_honest_flops import recount
+from tests.workers.test_train import Killed, kill_after
+from workers import flight
 from workers.pricing import DataShape, Pricer
 
 SPACES = {
@@ -86,3 +88,18 @@ def test_a_study_names_it_by_its_import_path(experiment):
     outcome = train(job(space=SPACES["mlp"], proposal=replace(proposal, epochs=None)))
     assert isinstance(outcome, Measurement), outcome
     assert outcome.points
+
+
+@pytest.mark.parametrize("experiment", STAGED)
+@pytest.mark.parametrize("last", [1, 2, 3])
+def test_a_trial_killed_in_any_stage_ends_as_if_it_had_not_been(tmp_path, experiment, last):
+    one = trial(experiment, "resnet", epochs=4, checkpoint_s=0.0)
+    whole, cut = replace(one, folder=tmp_path / "whole"), replace(one, folder=tmp_path / "cut")
+    train(whole)
+    with pytest.raises(Killed):
+        train(cut, kill_after(last))
+    train(cut)
+    expected = flight.load_tensors(tmp_path / "whole" / flight.WEIGHTS, CPU)
+    resumed = flight.load_tensors(tmp_path / "cut" / flight.WEIGHTS, CPU)
+    assert expected.keys() == resumed.keys()
+    assert all(tensor.equal(resumed[name]) for name, tensor in expected.items())
