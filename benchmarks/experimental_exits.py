@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import copy
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
-from functools import cache
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,27 +24,19 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
+from trained import train_supernet
 
-from controllers.cost import total
-from controllers.supernets import supernet_proposal
-from controllers.trial import Measurement
-from search_spaces import make_space
 from search_spaces.relaxations.multi_exit import MultiExitNetwork
-from workers import flight
-from workers.build import build_network
-from workers.job import Job
 from workers.tasks import SearchData, Split, make_task
-from workers.train import run
 from workers.training import Training
 
 CHAIN: Mapping[str, Any] = {"family": "resnet", "depth": {"min": 1, "max": 6}, "width": 8, "ops": ["basic"]}
 EXITS = (1, 2, 4, 6)
 TRAINING = Training(batch_size=64)
 SEEDS = range(5)
-CPU = torch.device("cpu")
 PATH = "search_spaces.experimental."
 DIGITS: Mapping[str, Any] = {"name": "digits"}
-FEW_LABELS: Mapping[str, Any] = {"name": "digits", "labelled": 128}
+FEW_DIGITS: Mapping[str, Any] = {**DIGITS, "labelled": 128}
 
 Method = Mapping[str, Any]
 """A relaxation, by its name and its fields."""
@@ -56,27 +46,45 @@ def method(name: str, **fields: Any) -> Method:
     return {"name": name, "exits": EXITS, **fields}
 
 
+def similar(**fields: Any) -> Method:
+    return method(PATH + "similar_exits:SimilarExits", distillation=0.0, **fields)
+
+
+def attentive(**fields: Any) -> Method:
+    return method(PATH + "attentive_exits:AttentiveExits", distillation=0.1, **fields)
+
+
+def data_free(transfer: str, temperature: float) -> Method:
+    return method(PATH + "data_free_exits:DataFreeExits", transfer=transfer, temperature=temperature)
+
+
+PLAIN = method("multi_exit", distillation=0.0)
+META = method(PATH + "meta_exits:MetaExits")
 SUPERVISED: Mapping[str, Method] = {
-    "plain": method("multi_exit", distillation=0.0),
-    "distilled": method("multi_exit"),
-    "similar": method(PATH + "similar_exits:SimilarExits", distillation=0.0),
-    "similar, and the chain": method(PATH + "similar_exits:SimilarExits", distillation=0.0, moves_trunk=True),
-    "attentive": method(PATH + "attentive_exits:AttentiveExits"),
-    "meta": method(PATH + "meta_exits:MetaExits"),
+    "plain": PLAIN,
+    "distilled, C = 0.1": method("multi_exit", distillation=0.1),
+    "with branches": similar(similarity=0.0),
+    "similar": similar(),
+    "similar, and the chain": similar(moves_trunk=True),
+    "attentive": attentive(),
+    "meta": META,
 }
-SEMI_SUPERVISED: Mapping[str, Method] = {
-    "plain": method("multi_exit", distillation=0.0),
-    "distilled, labelled alone": method("multi_exit", unlabelled=0.0),
-    "distilled": method("multi_exit"),
-    "similar, and the chain": SUPERVISED["similar, and the chain"],
-    "attentive, labelled alone": method(PATH + "attentive_exits:AttentiveExits", unlabelled=0.0),
-    "attentive": SUPERVISED["attentive"],
+FEW_LABELS: Mapping[str, Method] = {
+    "plain": PLAIN,
+    "distilled, C = 0.1": method("multi_exit", distillation=0.1, unlabelled=0.0),
+    "distilled, C = 0.1, unlabelled": method("multi_exit", distillation=0.1),
+    "distilled, C = 0.5": method("multi_exit", unlabelled=0.0),
+    "distilled, C = 0.5, unlabelled": method("multi_exit"),
+    "similar, and the chain": similar(moves_trunk=True, unlabelled=0.0),
+    "similar, and the chain, unlabelled": similar(moves_trunk=True),
+    "attentive": attentive(unlabelled=0.0),
+    "attentive, unlabelled": attentive(),
+    "meta": META,
 }
-DATA_FREE = PATH + "data_free_exits:DataFreeExits"
 NO_DATA: Mapping[str, Method] = {
-    "data": method(DATA_FREE, transfer="data"),
-    "impressions": method(DATA_FREE),
-    "noise": method(DATA_FREE, transfer="noise"),
+    "the training data": data_free("data", 1.0),
+    "impressions": data_free("impressions", 4.0),
+    "noise": data_free("noise", 4.0),
 }
 ADAPTED_DEPTHS = (2, 4)
 """Where exits are made that had none while the chain was trained."""
@@ -124,11 +132,11 @@ def adapt() -> None:
     data, test = make_task(DIGITS).load(), make_task(DIGITS).load_test()
     head("start of a new exit", *(f"{steps} steps" for steps in STEPS))
     starts: dict[str, list[NDArray[np.float64]]] = {}
-    budget = train({**SUPERVISED["plain"], "exits": TRAINED_EXITS}, DIGITS, seed=0, epochs=20)[1]
-    meta = {**SUPERVISED["meta"], "exits": TRAINED_EXITS}
+    budget = train({**PLAIN, "exits": TRAINED_EXITS}, DIGITS, seed=0, epochs=20)[1]
+    meta = {**META, "exits": TRAINED_EXITS}
     meta_epochs = affordable_epochs(meta, DIGITS, budget)
     for seed in SEEDS:
-        plain, _ = train({**SUPERVISED["plain"], "exits": TRAINED_EXITS}, DIGITS, seed=seed, epochs=20)
+        plain, _ = train({**PLAIN, "exits": TRAINED_EXITS}, DIGITS, seed=seed, epochs=20)
         learned, _ = train(meta, DIGITS, seed=seed, epochs=meta_epochs)
         torch.manual_seed(seed)
         fresh = dict.fromkeys(ADAPTED_DEPTHS, plain.space.make_head(8))
@@ -170,35 +178,12 @@ def _score(start: nn.Module, shots: Split, splits: list[Split], steps: int, rate
     return [accuracies(lambda x: [classifier(x)], split)[0] for split in splits]
 
 
-@cache
-def _train(
-    method_items: tuple[tuple[str, Any], ...], task_items: tuple[tuple[str, Any], ...], seed: int, epochs: int
-) -> Any:
-    proposal, task = supernet_proposal(dict(method_items)), dict(task_items)
-    with tempfile.TemporaryDirectory() as folder:
-        job = Job(
-            proposal=proposal,
-            space=CHAIN,
-            task=task,
-            training=TRAINING,
-            epochs=epochs,
-            seed=seed,
-            folder=Path(folder),
-        )
-        outcome = run(job, device=CPU, report=lambda *_: None)
-        assert isinstance(outcome, Measurement), outcome
-        weights = flight.load_tensors(Path(folder) / flight.WEIGHTS, CPU)
-    data = make_task(task).load()
-    space = make_space(CHAIN, input_shape=data.input_shape, num_classes=data.num_classes)
-    network = build_network(proposal, space, seed=seed)
-    network.load_state_dict(weights)
-    return network.eval(), total(outcome.charges).flops
-
-
-def train(one: Method, task: Mapping[str, Any], *, seed: int, epochs: int) -> tuple[Any, int]:
+def train(one: Method, task: Mapping[str, Any], *, seed: int, epochs: int) -> tuple[MultiExitNetwork, int]:
     """The trained network, and the FLOPs that its training was charged."""
-    trained: tuple[Any, int] = _train(tuple(one.items()), tuple(task.items()), seed, epochs)
-    return trained
+    training = replace(TRAINING, epochs=epochs)
+    network, flops = train_supernet(one, space=CHAIN, task=task, training=training, seed=seed)
+    assert isinstance(network, MultiExitNetwork)
+    return network, flops
 
 
 @torch.no_grad()
@@ -220,7 +205,7 @@ def spread(values_S: NDArray[np.float64]) -> str:
 
 TABLES: Mapping[str, Callable[[], None]] = {
     "supervised": lambda: compare(SUPERVISED, DIGITS, epochs=20),
-    "few-labels": lambda: compare(SEMI_SUPERVISED, FEW_LABELS, epochs=80),
+    "few-labels": lambda: compare(FEW_LABELS, FEW_DIGITS, epochs=80),
     "no-data": lambda: compare(NO_DATA, DIGITS, epochs=20),
     "adapt": adapt,
 }

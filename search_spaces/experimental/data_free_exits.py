@@ -14,7 +14,8 @@ impressions, `tau^2 KL`. One trial has three stages, by shares of its steps, so 
 Two controls are options: exits that learn the chain's answers to noise, and to the inputs of the training data.
 
 Differences from the paper: impressions learn by the study's optimizer, and keep whatever range they reach, where the
-authors' code brings every batch to [0, 1] in each step; a student learns from answers alone, as no labels are left.
+authors' code brings every batch to [0, 1] in each step, which was no better here; a student learns from answers alone,
+as no labels are left.
 A trial is priced as if all of its steps were the costliest.
 Shapes: B batch, K classes, I impressions of one set.
 """
@@ -61,8 +62,8 @@ class DataFreeExits:
     """Tau, by which the chain's answers are softened, to find impressions and to learn from them."""
     impression_learning_rate: float = Field(default=10.0, gt=0)
     """Peak for impressions, as a multiple of the study's."""
-    exit_learning_rate: float = Field(default=1.0, gt=0)
-    """Peak for exits, which are all that learns by then, as a multiple of the study's."""
+    exit_learning_rate: float = Field(default=30.0, gt=0)
+    """Peak for exits, single layers which are all that learns by then, as a multiple of the study's."""
 
     recipe = "standard"
 
@@ -116,10 +117,8 @@ class DataFreeNetwork(MultiExitNetwork):
         if self.stage is Stage.CHAIN:
             return criterion(self(x_B), y_B).mean()
         if self.stage is Stage.IMPRESSIONS:
-            rows = slice(len(x_B))
-            return mismatch(
-                self(self.impressions[self.set][rows]), self.answers[self.set, rows], self.learning.temperature
-            )
+            x_I = self._impressions(at_most=len(x_B))
+            return mismatch(self(x_I), self.answers[self.set, : len(x_I)], self.learning.temperature)
         with torch.no_grad():
             states = self.chain.hidden_states(self._transferred(x_B))
             teacher_BK = self._read(self.depths[-1], states[-1])
@@ -127,12 +126,16 @@ class DataFreeNetwork(MultiExitNetwork):
         teachers = [[teacher_BK]] * len(students)
         return torch.stack(taught_losses(students, teachers, self.temperature)).mean()
 
+    def _impressions(self, *, at_most: int) -> Tensor:
+        """The first of the set of this step."""
+        impression_I: Tensor = self.impressions[self.set]
+        return impression_I[:at_most]
+
     def _transferred(self, x_B: Tensor) -> Tensor:
         """The inputs that exits learn from, at most as many as there are in `x_B`."""
         match self.learning.transfer:
             case "impressions":
-                impression_I: Tensor = self.impressions[self.set]
-                return impression_I[: len(x_B)]
+                return self._impressions(at_most=len(x_B))
             case "noise":
                 return torch.rand_like(x_B)
             case "data":

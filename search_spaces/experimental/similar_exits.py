@@ -70,6 +70,8 @@ class SimilarExitsNetwork(MultiExitNetwork):
     def __init__(self, space: ChainSpace, depths: tuple[int, ...], options: SimilarExits) -> None:
         super().__init__(space, depths, options)
         self.similarity = options.similarity
+        if options.similarity:
+            self.unlabelled = options.unlabelled  # with and without distillation
         self.moves_trunk = options.moves_trunk
         shape = level_shapes(self.chain, space.input_shape)[-1]
         for depth in depths[:-1]:

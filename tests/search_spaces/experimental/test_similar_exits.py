@@ -105,6 +105,14 @@ def test_inputs_without_a_label_are_made_similar():
     assert (network.objective(X, y, criterion) - without).item() == pytest.approx(apart)
 
 
+@pytest.mark.parametrize(
+    ("options", "joining"),
+    [({"distillation": 0}, 6), ({"similarity": 0}, 6), ({"distillation": 0, "similarity": 0}, 0)],
+)
+def test_inputs_without_a_label_join_what_needs_none(options, joining):
+    assert similar(**options).num_unlabelled(6) == joining
+
+
 def test_branches_of_images_are_convolutions_of_single_pixels():
     network = similar(IMAGES)
     x = torch.randn(2, 1, 4, 4, dtype=torch.float64)
