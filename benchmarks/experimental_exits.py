@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from trained import train_supernet
 
+from search_spaces.experimental.meta_exits import MetaNetwork
 from search_spaces.relaxations.multi_exit import MultiExitNetwork
 from workers.tasks import SearchData, Split, make_task
 from workers.training import Training
@@ -36,7 +37,7 @@ TRAINING = Training(batch_size=64)
 SEEDS = range(5)
 PATH = "search_spaces.experimental."
 DIGITS: Mapping[str, Any] = {"name": "digits"}
-FEW_DIGITS: Mapping[str, Any] = {**DIGITS, "labelled": 128}
+FEW_DIGITS: Mapping[str, Any] = {**DIGITS, "labelled": 128, "validation_size": 64}
 
 Method = Mapping[str, Any]
 """A relaxation, by its name and its fields."""
@@ -60,6 +61,7 @@ def data_free(transfer: str, temperature: float) -> Method:
 
 PLAIN = method("multi_exit", distillation=0.0)
 META = method(PATH + "meta_exits:MetaExits")
+ONE_CLASSIFIER = {**META, "inner_steps": 0}
 SUPERVISED: Mapping[str, Method] = {
     "plain": PLAIN,
     "distilled, C = 0.1": method("multi_exit", distillation=0.1),
@@ -67,18 +69,16 @@ SUPERVISED: Mapping[str, Method] = {
     "similar": similar(),
     "similar, and the chain": similar(moves_trunk=True),
     "attentive": attentive(),
+    "one classifier": ONE_CLASSIFIER,
     "meta": META,
 }
 FEW_LABELS: Mapping[str, Method] = {
     "plain": PLAIN,
-    "distilled, C = 0.1": method("multi_exit", distillation=0.1, unlabelled=0.0),
-    "distilled, C = 0.1, unlabelled": method("multi_exit", distillation=0.1),
     "distilled, C = 0.5": method("multi_exit", unlabelled=0.0),
     "distilled, C = 0.5, unlabelled": method("multi_exit"),
+    "distilled, C = 0.1, unlabelled": method("multi_exit", distillation=0.1),
     "similar, and the chain": similar(moves_trunk=True, unlabelled=0.0),
     "similar, and the chain, unlabelled": similar(moves_trunk=True),
-    "attentive": attentive(unlabelled=0.0),
-    "attentive, unlabelled": attentive(),
     "meta": META,
 }
 NO_DATA: Mapping[str, Method] = {
@@ -130,27 +130,36 @@ def affordable_epochs(one: Method, task: Mapping[str, Any], budget: int) -> int:
 def adapt() -> None:
     """Test accuracy of new exits, after a few steps from a start, with the chain as it is."""
     data, test = make_task(DIGITS).load(), make_task(DIGITS).load_test()
-    head("start of a new exit", *(f"{steps} steps" for steps in STEPS))
+    head("exits, and start of a new one", *(f"{steps} steps" for steps in STEPS))
     starts: dict[str, list[NDArray[np.float64]]] = {}
-    budget = train({**PLAIN, "exits": TRAINED_EXITS}, DIGITS, seed=0, epochs=20)[1]
-    meta = {**META, "exits": TRAINED_EXITS}
-    meta_epochs = affordable_epochs(meta, DIGITS, budget)
-    for seed in SEEDS:
-        plain, _ = train({**PLAIN, "exits": TRAINED_EXITS}, DIGITS, seed=seed, epochs=20)
-        learned, _ = train(meta, DIGITS, seed=seed, epochs=meta_epochs)
-        torch.manual_seed(seed)
-        fresh = dict.fromkeys(ADAPTED_DEPTHS, plain.space.make_head(8))
-        next_exits = {2: plain.heads["3"], 4: plain.heads["6"]}
-        shared = dict.fromkeys(ADAPTED_DEPTHS, learned.shared)
-        for name, network, heads in (
-            ("fresh, plain chain", plain, fresh),
-            ("next exit's, plain chain", plain, next_exits),
-            ("shared, meta-learned chain", learned, shared),
-        ):
-            of_depths = [few_steps(network, depth, heads[depth], data, test) for depth in ADAPTED_DEPTHS]
-            starts.setdefault(name, []).append(np.mean(of_depths, axis=0))
+    budget = train(_trained_exits(PLAIN), DIGITS, seed=0, epochs=20)[1]
+    for name, one in (("plain", PLAIN), ("one classifier", ONE_CLASSIFIER), ("meta", META)):
+        learned = _trained_exits(one)
+        epochs = affordable_epochs(learned, DIGITS, budget)
+        for seed in SEEDS:
+            network, _ = train(learned, DIGITS, seed=seed, epochs=epochs)
+            for start, heads in _starts(network, seed=seed).items():
+                of_depths = [few_steps(network, depth, heads[depth], data, test) for depth in ADAPTED_DEPTHS]
+                starts.setdefault(f"{name}: {start}", []).append(np.mean(of_depths, axis=0))
     for name, of_seeds in starts.items():
         row(name, *(spread(values_S) for values_S in np.stack(of_seeds, axis=1)))
+
+
+def _trained_exits(one: Method) -> Method:
+    return {**one, "exits": TRAINED_EXITS}
+
+
+def _starts(network: MultiExitNetwork, *, seed: int) -> Mapping[str, Mapping[int, nn.Module]]:
+    """Classifiers that a new exit may begin with, by what they are and by its depth."""
+    if isinstance(network, MetaNetwork):
+        return {"shared classifier": dict.fromkeys(ADAPTED_DEPTHS, network.shared)}
+    torch.manual_seed(seed)
+    fresh = network.space.make_head(8)
+    following = {new: min(depth for depth in TRAINED_EXITS if depth > new) for new in ADAPTED_DEPTHS}
+    return {
+        "fresh classifier": dict.fromkeys(ADAPTED_DEPTHS, fresh),
+        "next exit's classifier": {new: network.heads[str(depth)] for new, depth in following.items()},
+    }
 
 
 def few_steps(network: MultiExitNetwork, depth: int, start: nn.Module, data: SearchData, test: Split) -> list[float]:
@@ -205,7 +214,7 @@ def spread(values_S: NDArray[np.float64]) -> str:
 
 TABLES: Mapping[str, Callable[[], None]] = {
     "supervised": lambda: compare(SUPERVISED, DIGITS, epochs=20),
-    "few-labels": lambda: compare(FEW_LABELS, FEW_DIGITS, epochs=80),
+    "few-labels": lambda: compare(FEW_LABELS, FEW_DIGITS, epochs=300),
     "no-data": lambda: compare(NO_DATA, DIGITS, epochs=20),
     "adapt": adapt,
 }

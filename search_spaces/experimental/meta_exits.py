@@ -47,8 +47,8 @@ class MetaExits:
 
     exits: tuple[int, ...] = ()
     """Depths with a classifier, ascending, among those of the space; empty: all of them."""
-    inner_steps: int = Field(default=1, ge=1)
-    """Gradient steps from the shared classifier to an exit's."""
+    inner_steps: int = Field(default=1, ge=0)
+    """Gradient steps from the shared classifier to an exit's; 0, a control: one classifier has to fit all exits."""
     inner_learning_rate: float = Field(default=0.1, gt=0)
     """Alpha, of these steps."""
     meta_share: float = Field(default=0.8, gt=0, lt=1)
@@ -99,7 +99,7 @@ class MetaNetwork(MultiExitNetwork):
                 states = self.chain.hidden_states(x_B)
             return self.loss_of_exits([self._read(depth, states[depth]) for depth in self.depths], y_B, criterion)
         states = self.chain.hidden_states(x_B)
-        half = (len(y_B) + 1) // 2
+        half = (len(y_B) + 1) // 2 if self.learning.inner_steps else 0  # nothing to adapt to, all to learn from
         losses = []
         for depth in self.depths:
             support, query = states[depth][:half].detach(), states[depth][half:]

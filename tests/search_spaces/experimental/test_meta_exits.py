@@ -89,6 +89,13 @@ def test_it_is_not_the_second_order_gradient():
     torch.testing.assert_close(first_order, plain, rtol=1e-6, atol=1e-9)
 
 
+def test_without_inner_steps_one_classifier_fits_all_exits():
+    network = meta(exits=[1, 3], inner_steps=0)
+    h = network.chain.hidden_states(X)
+    expected = (F.cross_entropy(network.shared(h[1]), Y) + F.cross_entropy(network.shared(h[3]), Y)) / 2
+    torch.testing.assert_close(network.objective(X, Y, criterion), expected)
+
+
 def test_every_exit_begins_as_the_shared_classifier():
     network = meta(exits=[1, 2, 3])
     states = network.chain.hidden_states(X)
