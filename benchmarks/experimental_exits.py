@@ -79,6 +79,7 @@ FEW_LABELS: Mapping[str, Method] = {
     "distilled, C = 0.1, unlabelled": method("multi_exit", distillation=0.1),
     "similar, and the chain": similar(moves_trunk=True, unlabelled=0.0),
     "similar, and the chain, unlabelled": similar(moves_trunk=True),
+    "one classifier": ONE_CLASSIFIER,
     "meta": META,
 }
 NO_DATA: Mapping[str, Method] = {
