@@ -34,7 +34,7 @@ from pydantic.dataclasses import dataclass
 from controllers.fixed import as_long_as_paid
 from controllers.one_shot import OneShot
 from controllers.supernets import whole_supernet
-from controllers.trial import AS_LONG_AS_PAID, TEMPERATURE, Proposal, Status, Trial
+from controllers.trial import TEMPERATURE, Proposal, Status, Trial
 from search_spaces.errors import SearchExhausted
 from search_spaces.readings import LEVEL_LOSS
 from search_spaces.relaxations.chains import architecture_of, chain_of_depths, check_depths, middle_depth
