@@ -19,6 +19,10 @@ a last exit that shares its trunk with the others need not be.
 
 Once it is trained, `search_spaces.dynamic.exit_settings` says where an input leaves.
 
+An input without a label joins the answers that exits learn, and no loss of labels: so the semi-supervised variant is
+the same formula, with the mean of CE over the labelled inputs and that of the distillation over all, as in the
+authors' code, which marks missing labels for `cross_entropy` to pass over.
+
 Difference: losses are averaged, not summed, so that a learning rate means the same for any number of exits.
 Shapes: B batch, E exits, K classes.
 """
@@ -39,7 +43,7 @@ from search_spaces.chain_space import ChainSpace
 from search_spaces.dynamic.exit_settings import ExitSettings
 from search_spaces.relaxations.distillation import distillation
 from search_spaces.relaxations.level_heads import give_levels_heads
-from search_spaces.relaxations.relaxation import Criterion
+from search_spaces.relaxations.relaxation import UNLABELLED, Criterion
 from search_spaces.values import CONFIG
 
 Teachers = Literal["last", "later", "ensemble"]
@@ -65,6 +69,11 @@ class ExitTraining:
     """Factor by which it grows after a step in which the last exit was too sure."""
     sure_above: float = Field(default=0.5, ge=0, le=1)
     """Mean probability of the last exit's answers, at the temperature of the step, above which it is too sure."""
+
+    @property
+    def teaches(self) -> bool:
+        """Whether any exit learns from another."""
+        return any(self.distillation_by_exit or (self.distillation,))
 
 
 class ExitNetwork(ExitSettings, nn.Module):
@@ -93,12 +102,23 @@ class ExitNetwork(ExitSettings, nn.Module):
         """The weighted mean of the losses of all exits."""
         return self.loss_of_exits(self.exit_logits(x_B), y_B, criterion)
 
-    def loss_of_exits(self, exits: Sequence[Tensor], y_B: Tensor, criterion: Criterion) -> Tensor:
-        """The weighted mean of the losses of these logits `y_BK`, one tensor per classifier."""
-        losses = [criterion(y_BK, y_B).mean() for y_BK in exits]
-        if self.options.distillation or self.options.distillation_by_exit:
+    def loss_of_exits(
+        self,
+        exits: Sequence[Tensor],
+        y_B: Tensor,
+        criterion: Criterion,
+        *,
+        teachers: Sequence[Sequence[Tensor]] | None = None,
+    ) -> Tensor:
+        """The weighted mean of the losses of these logits `y_BK`, one tensor per classifier.
+
+        `teachers`: logits of those of each classifier but the last; None: the later classifiers that the options name.
+        """
+        losses = [mean_of_labelled(criterion(y_BK, y_B), y_B) for y_BK in exits]
+        if self.options.teaches:
             temperature = self.temperature.clone()  # the gradient needs the one of this step
-            taught = taught_losses(exits, temperature, self.options.teachers)
+            teachers = teachers or teachers_of(exits, self.options.teachers)
+            taught = taught_losses(exits[: len(teachers)], teachers, temperature)
             shares = self.options.distillation_by_exit or (self.options.distillation,) * len(taught)
             for number, (share, loss) in enumerate(zip(shares, taught, strict=True)):
                 losses[number] = (1 - share) * losses[number] + share * loss
@@ -116,20 +136,31 @@ class ExitNetwork(ExitSettings, nn.Module):
         self.temperature.mul_(growth)
 
 
-def taught_losses(exits: Sequence[Tensor], temperature: Tensor, teachers: Teachers) -> list[Tensor]:
-    """What each exit learns from the answers of its teachers, the mean over them; the last is left out if it has none.
+def mean_of_labelled(loss_B: Tensor, y_B: Tensor) -> Tensor:
+    """The mean of the losses of the examples that have a label, where those of the others are 0."""
+    num_labelled = (y_B.reshape(len(y_B), -1)[:, 0] != UNLABELLED).sum()
+    return loss_B.sum() / num_labelled
 
-    `exits` are the logits `y_BK` of each. No gradient reaches a teacher.
-    """
-    answers = [y_BK.detach() for y_BK in exits]
+
+def teachers_of(exits: Sequence[Tensor], teachers: Teachers) -> list[Sequence[Tensor]]:
+    """Of the logits `y_BK` of all exits, those that each can learn from; the last is left out if it has no teacher."""
     match teachers:
         case "last":
-            pupils, teachers_of = exits[:-1], [answers[-1:]] * (len(exits) - 1)
+            return [exits[-1:] for _ in exits[:-1]]
         case "later":
-            pupils, teachers_of = exits[:-1], [answers[number:] for number in range(1, len(exits))]
+            return [exits[number:] for number in range(1, len(exits))]
         case "ensemble":
-            pupils, teachers_of = exits, [[torch.stack(answers).mean(dim=0)]] * len(exits)
+            return [[torch.stack(list(exits)).mean(dim=0)]] * len(exits)
+
+
+def taught_losses(
+    students: Sequence[Tensor], teachers: Sequence[Sequence[Tensor]], temperature: Tensor
+) -> list[Tensor]:
+    """What each student learns from its teachers, the mean over them, all by their logits `y_BK`.
+
+    No gradient reaches a teacher.
+    """
     return [
-        torch.stack([distillation(y_BK, teacher, temperature) for teacher in own]).mean()
-        for y_BK, own in zip(pupils, teachers_of, strict=True)
+        torch.stack([distillation(student_BK, teacher_BK.detach(), temperature) for teacher_BK in of_one]).mean()
+        for student_BK, of_one in zip(students, teachers, strict=True)
     ]
