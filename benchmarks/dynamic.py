@@ -4,7 +4,7 @@
     python benchmarks/dynamic.py exits|gates|multiscale [--tasks MNIST] [--networks exits-last ...] [--seeds 5]
     python benchmarks/dynamic.py report [--tasks MNIST]
 
-`exits`, `gates` and `multiscale` train what docs/dynamic_depth.csv lacks and then print their tables; a training's
+`exits`, `gates` and `multiscale` train what the file of their setting lacks and then print their tables; a training's
 lines are written at once when it has ended, so that a run that was stopped goes on. `report` prints all tables of what
 is there. How a network is trained and measured: `dynamic_training.py`.
 """
@@ -21,12 +21,11 @@ from pathlib import Path
 import dynamic_report
 import torch
 from dynamic_clock import clock
-from dynamic_training import DEPTH, TASKS, Line, Network, train
+from dynamic_training import DEPTH, GATED, TASKS, WITH_EXITS, Line, Network, Setting, train
 from machine import describe_machine
 
-RESULTS = Path(__file__).parents[1] / "docs" / "dynamic_depth.csv"
-EXITS = (2, 4, 6, 8, 10)
-STATIC = {f"static-{depth}": Network(depth=depth) for depth in (DEPTH, 2, 4, 6)}
+EXITS = (1, 2, 4, 6, 8, 10)
+STATIC = {f"static-{depth}": Network(depth=depth) for depth in (DEPTH, 2, 4, 6, 8)}
 
 
 def _exits(**options: object) -> Network:
@@ -37,12 +36,28 @@ def _gates(**options: object) -> Network:
     return Network(relaxation={"name": "skipnet", "supervised_share": 0.6, **options})
 
 
+TAUGHT = {"teachers": "later", "temperature": 3.0, "temperature_growth": 1.0}
+"""Chosen on validation data, as the shares of distillation are (docs/dynamic_depth.md)."""
+WITH_TEACHERS = {
+    "exits-plain": _exits(distillation=0.0),
+    "exits-weighted": _exits(distillation=0.0, weights=(1, 1, 1, 1, 1, 5)),
+    "exits-last": _exits(**{**TAUGHT, "teachers": "last"}, distillation=0.2),
+    "exits-later": _exits(**TAUGHT, distillation=0.2),
+    "exits-first": _exits(**TAUGHT, distillation_by_exit=(0.5, 0.0, 0.0, 0.0, 0.0)),
+    "exits-graded": _exits(**{**TAUGHT, "temperature": 4.0}, distillation_by_exit=(0.8, 0.2, 0.0, 0.0, 0.0)),
+}
+
 NETWORKS: Mapping[str, Mapping[str, Network]] = {
     "exits": {
         **STATIC,
-        "exits-plain": _exits(distillation=0.0),
-        "exits-last": _exits(teachers="last"),
-        "exits-later": _exits(teachers="later"),
+        **WITH_TEACHERS,
+        "exits-paper": _exits(teachers="later"),
+    },
+    "multiscale": {
+        "static-10": STATIC["static-10"],
+        **WITH_TEACHERS,
+        "multiscale": Network(),
+        "multiscale-last": Network(decisions={"base": 6}),
     },
     "gates": {
         "static-10": STATIC["static-10"],
@@ -52,13 +67,9 @@ NETWORKS: Mapping[str, Mapping[str, Network]] = {
         "skipnet-soft": _gates(supervised_share=1.0, supervised_gate="soft"),
         "skipnet-reinforce": _gates(supervised_share=0.0),
     },
-    "multiscale": {
-        "static-10": STATIC["static-10"],
-        "exits-plain": _exits(distillation=0.0),
-        "exits-last": _exits(teachers="last"),
-        "multiscale": Network(),
-    },
 }
+"""Of each subcommand."""
+SETTINGS = {"exits": WITH_EXITS, "multiscale": WITH_EXITS, "gates": GATED}
 """Of each subcommand."""
 
 
@@ -82,32 +93,33 @@ def main() -> None:
         clock(width=arguments.width, turns=arguments.turns, batch_sizes=arguments.batch_sizes)
         return
     if arguments.command in NETWORKS:
-        _train_missing(NETWORKS[arguments.command], arguments.networks, arguments.tasks, arguments.seeds)
-    wanted = [arguments.command] if arguments.command in NETWORKS else list(NETWORKS)
+        setting, networks = SETTINGS[arguments.command], NETWORKS[arguments.command]
+        wanted = {name: networks[name] for name in arguments.networks}
+        _train_missing(setting, wanted, arguments.tasks, arguments.seeds)
     for task in arguments.tasks:
-        for name in wanted:
-            dynamic_report.TABLES[name](RESULTS, task)
+        for name in [arguments.command] if arguments.command in NETWORKS else NETWORKS:
+            dynamic_report.TABLES[name](SETTINGS[name].results, task)
 
 
-def _train_missing(networks: Mapping[str, Network], names: Sequence[str], tasks: Sequence[str], seeds: int) -> None:
+def _train_missing(setting: Setting, networks: Mapping[str, Network], tasks: Sequence[str], seeds: int) -> None:
     """Seed by seed, so that whatever is there can be compared."""
     columns = [field.name for field in fields(Line)]
-    if not RESULTS.exists():
-        RESULTS.write_text(",".join(columns) + "\n")
+    if not setting.results.exists():
+        setting.results.write_text(",".join(columns) + "\n")
     for task in tasks:
         for seed in range(seeds):
-            for name in names:
-                if _is_done(task, name, seed):
+            for name, network in networks.items():
+                if _is_done(setting.results, task, name, seed):
                     continue
                 started = time.monotonic()
-                lines = train(task, name, networks[name], seed)
-                with RESULTS.open("a", newline="") as file:
+                lines = train(setting, task, name, network, seed)
+                with setting.results.open("a", newline="") as file:
                     csv.DictWriter(file, columns, lineterminator="\n").writerows(lines)
                 print(f"{task}, {name}, seed {seed}: {time.monotonic() - started:.0f} s", flush=True)
 
 
-def _is_done(task: str, network: str, seed: int) -> bool:
-    with RESULTS.open(newline="") as file:
+def _is_done(results: Path, task: str, network: str, seed: int) -> bool:
+    with results.open(newline="") as file:
         return any(
             (line["task"], line["network"], line["seed"]) == (task, network, str(seed)) for line in csv.DictReader(file)
         )

@@ -1,6 +1,7 @@
-"""Tables of docs/dynamic_depth.csv, as Markdown: accuracies in %, differences in points, paired over seeds.
+"""Tables of docs/dynamic_exits.csv and docs/dynamic_depth.csv, as Markdown.
 
-Intervals are 95 %, of the mean over seeds (`nas.statistics.bootstrap`). What is chosen is chosen on validation data.
+Accuracies are in %, differences in points, paired over seeds. Intervals are 95 %, of the mean over seeds
+(`nas.statistics.bootstrap`). What is chosen is chosen on validation data.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from as_markdown import head, row
 
 from nas.statistics.bootstrap import mean
 
-FULL = "static-10"
+FULL, PLAIN = "static-10", "exits-plain"
 BUDGET = 0.5
 """Share of the full static chain's FLOPs at which a network with exits has to hold its accuracy."""
 WORST = -0.3
@@ -37,27 +38,13 @@ def exits(path: Path, task: str) -> None:
         row(*_trained(lines, name), *(_percent(lines, name, of_depth.get(point)) for point in points))
     for name in names:
         row(*_trained(lines, name), *(_percent(lines, name, point) for point in points))
-    print(f"\n### {task}: mean accuracy of all exits but the last, against no distillation\n")
-    head("network", "points")
-    early = {name: _by_seed(lines, name, points[:-1], "test_accuracy") for name in names}
-    for name in names:
-        if name != "exits-plain" and "exits-plain" in early:
-            row(name, _difference(early[name], early["exits-plain"]))
-    print(f"\n### {task}: expected calibration error in %, before -> after temperature scaling\n")
-    head("network", *points)
-    for name in names:
-        errors = [_selected(lines, name, point)[["ece", "scaled_ece"]].mean() for point in points]
-        row(name, *(f"{100 * one.ece:.1f} -> {100 * one.scaled_ece:.1f}" for one in errors))
-    measured = lines[lines.network.isin(names) & (lines.ece > NOTABLE_ECE)]
-    halved = (measured.ece >= 2 * measured.scaled_ece).sum()
-    print(
-        f"\nAt least halved in {halved} of the {len(measured)} exits, over networks and seeds, that had more than 2 %."
-    )
+    _distillation(lines, task, names, points)
+    _calibration(lines, task, names, points)
     print(f"\n### {task}: at most {BUDGET:.0%} of the full static chain's FLOPs\n")
     head("network", "test accuracy", "FLOPs", "against static-10, points", f"mean >= {WORST}")
     full = _by_seed(lines, FULL, ["static"], "test_accuracy")
-    for name in [*names, *_present(lines, "multiscale")]:
-        chosen = _best_within(lines, name, BUDGET)
+    for name in [*names, *(name for name in lines.network.unique() if name == "multiscale")]:
+        chosen = _best_within(lines, name, BUDGET * _full_flops(lines))
         gaps = _paired(chosen["test_accuracy"], full)
         holds = "yes" if gaps and 100 * sum(gaps) / len(gaps) >= WORST else "no"
         share = (chosen["test_flops"] / _full_flops(lines)).mean()
@@ -65,9 +52,43 @@ def exits(path: Path, task: str) -> None:
         row(name, accuracy, f"{share:.0%}", _difference(chosen["test_accuracy"], full), holds)
 
 
+def _distillation(lines: pd.DataFrame, task: str, names: Sequence[str], points: Sequence[str]) -> None:
+    """What teachers and weights add to every exit, and to all but the last."""
+    print(f"\n### {task}: test accuracy against {PLAIN}, points\n")
+    columns = {**{point: [point] for point in points}, "all but the last": points[:-1]}
+    head("network", "seeds", *columns)
+    for name in names:
+        if name != PLAIN and PLAIN in names:
+            pairs = [
+                [_by_seed(lines, one, rows, "test_accuracy") for one in (name, PLAIN)] for rows in columns.values()
+            ]
+            row(name, str(len(_paired(*pairs[0]))), *(_difference(ours, theirs) for ours, theirs in pairs))
+
+
+def _calibration(lines: pd.DataFrame, task: str, names: Sequence[str], points: Sequence[str]) -> None:
+    """What one temperature per exit mends, and what chance alone would leave."""
+    print(f"\n### {task}: expected calibration error in %, before -> after temperature scaling (chance alone)\n")
+    head("network", *points)
+    for name in names:
+        errors = [_selected(lines, name, point)[["ece", "scaled_ece", "ece_floor"]].mean() for point in points]
+        row(name, *(f"{100 * e.ece:.1f} -> {100 * e.scaled_ece:.2f} ({100 * e.ece_floor:.2f})" for e in errors))
+    measured = lines[lines.ece > NOTABLE_ECE]
+    halved = measured.ece >= 2 * measured.scaled_ece
+    print(
+        f"\nOver all networks with exits and all seeds, {len(measured)} exits had more than {NOTABLE_ECE:.0%}; "
+        f"at least halved: {halved.sum()}."
+    )
+    for one in measured[~halved].itertuples():
+        errors = f"{100 * one.ece:.2f} -> {100 * one.scaled_ece:.2f} ({100 * one.ece_floor:.2f})"
+        print(f"- not halved: {one.network}, seed {one.seed}, {one.point}: {errors}")
+
+
 def gates(path: Path, task: str) -> None:
     """What gates save, theirs counted."""
     lines = _read(path, task)
+    names = _present(lines, "skipnet-")
+    if not names:
+        return
     full = _by_seed(lines, FULL, ["static"], "test_accuracy")
     print(f"\n### {task}: gates, executed from a probability of 1/2 on\n")
     head(
@@ -79,7 +100,7 @@ def gates(path: Path, task: str) -> None:
         "against static-10, points",
         "FLOPs, gates counted",
     )
-    for name in _present(lines, "skipnet-"):
+    for name in names:
         accuracy = _by_seed(lines, name, [TRAINED_AT], "test_accuracy")
         share = _by_seed(lines, name, [TRAINED_AT], "test_flops") / _full_flops(lines)
         cells = (f"{100 * accuracy.mean():.2f}", _difference(accuracy, full), f"{share.mean():.0%} {_range(share)}")
@@ -87,23 +108,45 @@ def gates(path: Path, task: str) -> None:
 
 
 def multiscale(path: Path, task: str) -> None:
-    """The best exit within a budget, chosen on validation data: the anytime curve."""
+    """The best exit within a budget, chosen on validation data: the anytime curve; and the best thresholds."""
     lines = _read(path, task)
-    lines = lines[lines.point.str.startswith("exit ") | (lines.point == "static")]
-    names = [name for name in ("exits-plain", "exits-last") if name in set(lines.network)]
-    print(f"\n### {task}: the best exit within a share of the full static chain's FLOPs, test accuracy\n")
+    if "multiscale" not in set(lines.network):
+        return
+    of_exits = lines.point.str.startswith("exit ")
+    _within_budgets(lines[of_exits | (lines.point == "static")], task, "exit")
+    _within_budgets(lines, task, "exit or thresholds")
+    _multiscale_exits(lines[of_exits], task, _full_flops(lines))
+
+
+def _within_budgets(lines: pd.DataFrame, task: str, what: str) -> None:
+    names = [name for name in (PLAIN, "exits-graded", "exits-first") if name in set(lines.network)]
+    full = _full_flops(lines)
+    print(f"\n### {task}: the best {what} within a share of the full static chain's FLOPs, test accuracy\n")
     columns = (column for name in names for column in (name, f"multiscale - {name}, points"))
     head("FLOPs", "multiscale", *columns)
     for share in ANYTIME:
-        own = _best_within(lines, "multiscale", share)["test_accuracy"]
+        own = _best_within(lines, "multiscale", share * full)["test_accuracy"]
         cells = [f"{100 * own.mean():.2f}" if len(own) else "none"]
         for name in names:
-            other = _best_within(lines, name, share)["test_accuracy"]
+            other = _best_within(lines, name, share * full)["test_accuracy"]
             cells += [f"{100 * other.mean():.2f}" if len(other) else "none", _difference(own, other)]
         row(f"{share:.0%}", *cells)
-    if "multiscale" in set(lines.network):
-        _, seeds, epochs, training = _trained(lines, "multiscale")
-        print(f"\nmultiscale: {seeds} seeds, {epochs} epochs, {training} of the training FLOPs")
+
+
+def _multiscale_exits(lines: pd.DataFrame, task: str, full: float) -> None:
+    """Every exit of the multi-scale network, and the network of which only the last one was trained."""
+    names = _present(lines, "multiscale")
+    of_exits = lines[lines.network == "multiscale"].groupby("point", sort=False).test_flops.mean() / full
+    print(f"\n### {task}: every exit of the multi-scale network, test accuracy, at its share of the FLOPs\n")
+    head(
+        "network", "seeds", "epochs", "training FLOPs", *(f"{point}: {share:.0%}" for point, share in of_exits.items())
+    )
+    for name in names:
+        row(*_trained(lines, name), *(_percent(lines, name, point) for point in of_exits.index))
+    if len(names) == 2:
+        last = of_exits.index[-1:]
+        all_exits, alone = (_by_seed(lines, name, last, "test_accuracy") for name in names)
+        print(f"\nThe last exit with all others against the last alone: {_difference(all_exits, alone)} points.")
 
 
 TABLES: Mapping[str, Callable[[Path, str], None]] = {"exits": exits, "gates": gates, "multiscale": multiscale}
@@ -140,9 +183,9 @@ def _by_seed(lines: pd.DataFrame, name: str, points: Sequence[str], column: str)
     return lines[(lines.network == name) & lines.point.isin(points)].groupby("seed")[column].mean()
 
 
-def _best_within(lines: pd.DataFrame, name: str, share: float) -> pd.DataFrame:
+def _best_within(lines: pd.DataFrame, name: str, flops: float) -> pd.DataFrame:
     """By seed, the point within the budget that is most accurate on validation data (ties: the cheap one)."""
-    affordable = lines[(lines.network == name) & (lines.val_flops <= share * _full_flops(lines))]
+    affordable = lines[(lines.network == name) & (lines.val_flops <= flops)]
     ordered = affordable.sort_values(["val_accuracy", "val_flops"], ascending=[False, True])
     return ordered.groupby("seed").first()
 

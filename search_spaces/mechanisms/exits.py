@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -13,7 +13,7 @@ from search_spaces.architecture import Architecture
 from search_spaces.chain_space import ChainSpace
 from search_spaces.errors import InvalidInput
 from search_spaces.options import Options, Several
-from search_spaces.relaxations.exit_network import ExitNetwork, ExitTraining
+from search_spaces.relaxations.exit_network import ExitNetwork, ExitTraining, Teachers
 from search_spaces.space import Choose
 from search_spaces.values import CONFIG
 
@@ -26,8 +26,9 @@ class Exits:
     """Blocks between one exit and the next, counted from the last, which is at the end."""
     distillation: Several[Annotated[float, Field(ge=0, le=1)]] = (0.0, 0.5)
     """Share of the teachers' answers, rather than the labels, in what an exit learns."""
-    teachers: Several[Literal["last", "later"]] = ("last",)
-    """Who teaches an exit: the last exit, or all that come after it, alike."""
+    teachers: Several[Teachers] = ("last",)
+    """Who teaches an exit: the last exit, or all that come after it, alike, or the mean of all, which teaches the last
+    exit, too."""
 
     def __post_init__(self) -> None:
         if min(self.spacing) < 1:

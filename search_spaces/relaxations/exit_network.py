@@ -13,6 +13,10 @@ later exit may teach; exits may weigh unequally; and `tau` grows. After each tra
 softened by `tau`, gives its answers a mean probability above 1/2, `tau` is multiplied by 1.05, as in the authors' code.
 So `tau` follows what the network says and not how long it is trained: it is a part of the network's state.
 
+A third teacher is the ensemble of all exits, the mean of their logits, which teaches every exit, the last one too
+(Lee & Lee, 2021, arXiv 2104.00299, without the paper's hints on features). It is better than each of its pupils, where
+a last exit that shares its trunk with the others need not be.
+
 Once it is trained, `search_spaces.dynamic.exit_settings` says where an input leaves.
 
 An input without a label joins the answers that exits learn, and no loss of labels: so the semi-supervised variant is
@@ -42,6 +46,8 @@ from search_spaces.relaxations.level_heads import give_levels_heads
 from search_spaces.relaxations.relaxation import UNLABELLED, Criterion
 from search_spaces.values import CONFIG
 
+Teachers = Literal["last", "later", "ensemble"]
+
 
 @validated(frozen=True, kw_only=True, config=CONFIG)
 class ExitTraining:
@@ -51,14 +57,23 @@ class ExitTraining:
     """Of the losses of the exits, relative to each other; empty: all alike."""
     distillation: float = Field(default=0.5, ge=0, le=1)
     """C, the share of the teachers' answers, rather than the labels, in what an exit learns."""
-    teachers: Literal["last", "later"] = "last"
-    """Who teaches an exit: the last exit, or all that come after it, alike."""
+    distillation_by_exit: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
+    """C of every exit that has a teacher; empty: `distillation` for all. An exit that is as good as its teacher has
+    nothing to learn from it, and only ties the trunk to what it says now."""
+    teachers: Teachers = "last"
+    """Who teaches an exit: the last exit, or all that come after it, alike, or the mean of all, which teaches the last
+    exit, too."""
     temperature: float = Field(default=1.0, gt=0)
     """At which distillation begins."""
     temperature_growth: float = Field(default=1.05, ge=1)
     """Factor by which it grows after a step in which the last exit was too sure."""
     sure_above: float = Field(default=0.5, ge=0, le=1)
     """Mean probability of the last exit's answers, at the temperature of the step, above which it is too sure."""
+
+    @property
+    def teaches(self) -> bool:
+        """Whether any exit learns from another."""
+        return any(self.distillation_by_exit or (self.distillation,))
 
 
 class ExitNetwork(ExitSettings, nn.Module):
@@ -100,12 +115,13 @@ class ExitNetwork(ExitSettings, nn.Module):
         `teachers`: logits of those of each classifier but the last; None: the later classifiers that the options name.
         """
         losses = [mean_of_labelled(criterion(y_BK, y_B), y_B) for y_BK in exits]
-        share = self.options.distillation
-        if share:
+        if self.options.teaches:
             temperature = self.temperature.clone()  # the gradient needs the one of this step
-            teachers = teachers or later_exits(exits, last_only=self.options.teachers == "last")
-            taught = taught_losses(exits[:-1], teachers, temperature)
-            losses[:-1] = [(1 - share) * own + share * other for own, other in zip(losses[:-1], taught, strict=True)]
+            teachers = teachers or teachers_of(exits, self.options.teachers)
+            taught = taught_losses(exits[: len(teachers)], teachers, temperature)
+            shares = self.options.distillation_by_exit or (self.options.distillation,) * len(taught)
+            for number, (share, loss) in enumerate(zip(shares, taught, strict=True)):
+                losses[number] = (1 - share) * losses[number] + share * loss
             self._soften(exits[-1].detach())
         return torch.stack([weight * loss for weight, loss in zip(self.shares, losses, strict=True)]).sum()
 
@@ -126,9 +142,15 @@ def mean_of_labelled(loss_B: Tensor, y_B: Tensor) -> Tensor:
     return loss_B.sum() / num_labelled
 
 
-def later_exits(exits: Sequence[Tensor], *, last_only: bool) -> list[Sequence[Tensor]]:
-    """Of the logits `y_BK` of all exits, those that each but the last can learn from."""
-    return [exits[-1:] if last_only else exits[number:] for number in range(1, len(exits))]
+def teachers_of(exits: Sequence[Tensor], teachers: Teachers) -> list[Sequence[Tensor]]:
+    """Of the logits `y_BK` of all exits, those that each can learn from; the last is left out if it has no teacher."""
+    match teachers:
+        case "last":
+            return [exits[-1:] for _ in exits[:-1]]
+        case "later":
+            return [exits[number:] for number in range(1, len(exits))]
+        case "ensemble":
+            return [[torch.stack(list(exits)).mean(dim=0)]] * len(exits)
 
 
 def taught_losses(

@@ -43,6 +43,12 @@ class MultiExit(ExitTraining):
         _, exits = exits_of(space, self.exits, method="multi_exit")
         if self.weights and len(self.weights) != len(exits):
             raise InvalidInput(f"must be one per exit, {len(exits)}, got {len(self.weights)}", field="weights")
+        num_taught = len(exits) - (self.teachers != "ensemble")
+        if self.distillation_by_exit and len(self.distillation_by_exit) != num_taught:
+            raise InvalidInput(
+                f"must be one per exit that has a teacher, {num_taught}, got {len(self.distillation_by_exit)}",
+                field="distillation_by_exit",
+            )
 
     def supernet(self, space: SearchSpace) -> nn.Module:
         self.check(space)
@@ -54,7 +60,7 @@ class MultiExitNetwork(ExitNetwork):
 
     def __init__(self, space: ChainSpace, depths: tuple[int, ...], options: MultiExit) -> None:
         super().__init__(space, architecture_of(space, depths[-1]), depths, options)
-        self.unlabelled = options.unlabelled if options.distillation else 0.0
+        self.unlabelled = options.unlabelled if options.teaches else 0.0
 
     def num_unlabelled(self, num_labelled: int) -> int:
         """In proportion; none if no exit learns from another."""

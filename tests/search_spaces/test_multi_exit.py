@@ -91,6 +91,29 @@ def test_exits_learn_from_labels_and_from_later_exits(teachers):
         torch.testing.assert_close(one, other)
 
 
+def test_the_mean_of_all_exits_teaches_every_exit():
+    """Lee & Lee, up to the entropy of the teacher: value and gradient."""
+    network, tau = multi_exit(exits=[1, 3, 5], teachers="ensemble", distillation=0.3, temperature=2.0), 2.0
+    exits = by_exit(network)
+    teacher = (exits[0] + exits[1] + exits[2]).detach() / 3
+    paper = sum(0.7 * F.cross_entropy(y, Y) + 0.3 * soft_cross_entropy(y, teacher, tau) for y in exits) / 3
+    ours = network.objective(X, Y, criterion)
+    torch.testing.assert_close(ours, paper - 0.3 * soft_entropy(teacher, tau))
+    parameters = list(network.parameters())
+    for one, other in zip(torch.autograd.grad(ours, parameters), torch.autograd.grad(paper, parameters), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_every_exit_may_have_its_own_share_of_teaching():
+    options = {"distillation_by_exit": (0.8, 0.0), "distillation": 0.5, "temperature": 2.0}
+    network, tau = multi_exit(exits=[1, 3, 5], teachers="later", **options), 2.0
+    y1, y2, y3 = by_exit(network)
+    taught = sum(soft_cross_entropy(y1, one, tau) - soft_entropy(one, tau) for one in (y2, y3)) / 2
+    first = 0.2 * F.cross_entropy(y1, Y) + 0.8 * taught
+    expected = (first + F.cross_entropy(y2, Y) + F.cross_entropy(y3, Y)) / 3
+    torch.testing.assert_close(network.objective(X, Y, criterion), expected)
+
+
 def test_inputs_without_a_label_join_the_distillation_alone():
     """CE is the mean of the first four inputs, distillation that of all seven; the loss and its gradient."""
     network = multi_exit(exits=[1, 3, 5], distillation=0.3, temperature=2.0)
@@ -139,7 +162,15 @@ def test_what_no_exit_teaches_learns_nothing_from_inputs_without_a_label():
 
 
 @pytest.mark.parametrize(
-    ("options", "joining"), [({}, 6), ({"unlabelled": 2.5}, 15), ({"unlabelled": 0}, 0), ({"distillation": 0}, 0)]
+    ("options", "joining"),
+    [
+        ({}, 6),
+        ({"unlabelled": 2.5}, 15),
+        ({"unlabelled": 0}, 0),
+        ({"distillation": 0}, 0),
+        ({"distillation": 0, "distillation_by_exit": [0.5, 0, 0, 0]}, 6),
+        ({"distillation_by_exit": [0, 0, 0, 0]}, 0),
+    ],
 )
 def test_how_many_inputs_without_a_label_join_six_others(options, joining):
     assert multi_exit(**options).num_unlabelled(6) == joining
@@ -239,6 +270,14 @@ def test_a_language_model_is_taught_at_every_position():
         ({"exits": [2, 3], "weights": [1.0]}, r"weights: must be one per exit, 2, got 1"),
         ({"weights": [1.0, 2.0]}, r"weights: must be one per exit, 5, got 2"),
         ({"exits": [2, 3], "weights": [1.0, 0.0]}, r"weights"),
+        (
+            {"exits": [2, 3], "distillation_by_exit": [0.5, 0.5]},
+            r"distillation_by_exit: must be one per exit that has a teacher, 1, got 2",
+        ),
+        (
+            {"exits": [2, 3], "distillation_by_exit": [0.5], "teachers": "ensemble"},
+            r"distillation_by_exit: must be one per exit that has a teacher, 2, got 1",
+        ),
     ],
 )
 def test_exits_that_cannot_be_trained(options, message):
