@@ -18,7 +18,8 @@ for what it computes; a trial is priced as if all of it were the third stage, th
 Differences: shares and learning rates, here multiples of the study's, are ours; the code's bonus for entropy counts
 -p log p alone, so that it also pays for dropping, and for blocks outside the curriculum too; in its joint stage
 the policy's loss is a sum over the batch beside a mean, which Adam does not see; the paper's first block of a stage can
-be dropped, its shortcut stays.
+be dropped, its shortcut stays; the policy network standardises its features and begins with keeping what it is not yet
+sure of (`policy_network`).
 Shapes: B batch, N blocks that can be dropped, K classes.
 """
 
@@ -26,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -68,9 +69,13 @@ class BlockDrop:
     entropy_weight: float = Field(default=0.1, ge=0)
     """Bonus per nat of each decision's entropy while the policy is trained alone."""
     policy_learning_rate: float = Field(default=0.3, gt=0)
-    """Peak while the policy is trained alone, as a multiple of the study's."""
+    """Peak learning rate of the policy network, as a multiple of the chain's."""
     joint_learning_rate: float = Field(default=1.0, gt=0)
-    """Peak while both are trained, as a multiple of the study's."""
+    """Peak of both while both are trained, as a multiple of what they have before."""
+
+    chain_learns: Literal["drawn", "used"] = "drawn"
+    """Policies under which the chain learns while both are trained: those that are drawn, as in the paper, or the ones
+    that are used after training. The reward is of those drawn in either case."""
 
     recipe = "joint"
     inheritable = True
@@ -83,7 +88,7 @@ class BlockDrop:
             )
 
     def recipe_options(self) -> Mapping[str, Any]:
-        return {}
+        return {"architecture_learning_rate_factor": self.policy_learning_rate}
 
     def check(self, space: SearchSpace) -> None:
         chain_with_skips(space, method="blockdrop")
@@ -132,21 +137,18 @@ class BlockDropNetwork(SkippingNetwork):
         if self.stage is Stage.PLAIN:
             return criterion(self.chain(x_B), y_B).mean()
         options, s_BN = self.options, self.scores(x_B)
-        p_BN = bounded(s_BN.sigmoid(), options.alpha)
-        drawn_BN = self._under_control(torch.bernoulli(p_BN.detach()))
         is_joint = self.stage is Stage.JOINT
-        with torch.no_grad():
-            hard_BN = self.decide(s_BN)
-            baseline_BK = self.run(x_B, hard_BN)
-        with torch.set_grad_enabled(is_joint):
-            y_BK = self.run(x_B, drawn_BN)
+        p_BN = bounded(s_BN.sigmoid(), options.alpha)
+        drawn_BN, used_BN = self._under_control(torch.bernoulli(p_BN.detach())), self.decide(s_BN)
+        y_drawn_BK = self._tried(x_B, drawn_BN, learns=is_joint and options.chain_learns == "drawn")
+        y_used_BK = self._tried(x_B, used_BN, learns=is_joint and options.chain_learns == "used")
         penalty = options.joint_penalty if is_joint else options.policy_penalty
-        reward_B = reward(drawn_BN, y_BK.argmax(dim=1) == y_B, penalty)
-        advantage_B = reward_B - reward(hard_BN, baseline_BK.argmax(dim=1) == y_B, penalty)
+        reward_B = reward(drawn_BN, y_drawn_BK.argmax(dim=1) == y_B, penalty)
+        advantage_B = reward_B - reward(used_BN, y_used_BK.argmax(dim=1) == y_B, penalty)
         loss_B = policy_loss(p_BN, drawn_BN, advantage_B, self.controlled_N) - reward_B
         if is_joint:
-            return (loss_B + criterion(y_BK, y_B)).mean()
-        entropy_B = (entropy(s_BN.sigmoid()) * self.controlled_N).sum(dim=1)
+            return (loss_B + criterion(y_drawn_BK if options.chain_learns == "drawn" else y_used_BK, y_B)).mean()
+        entropy_B = (entropy(s_BN) * self.controlled_N).sum(dim=1)
         return (loss_B - options.entropy_weight * entropy_B).mean()
 
     def scores(self, x_B: Tensor) -> Tensor:
@@ -162,6 +164,14 @@ class BlockDropNetwork(SkippingNetwork):
         """Logits `y_BK` of the chain under a policy."""
         return walk(self.chain, x_B, given(u_BN), blocks=self.blocks, step=step)[0]
 
+    def _tried(self, x_B: Tensor, u_BN: Tensor, *, learns: bool) -> Tensor:
+        """Logits `y_BK`; what the chain does not learn from leaves its batch statistics alone, too."""
+        self.chain.train(learns)
+        with torch.set_grad_enabled(learns):
+            y_BK = self.run(x_B, u_BN)
+        self._set_modes()
+        return y_BK
+
     def flops(self, u_BN: Tensor) -> Tensor:
         """FLOPs `[B]` of each input's compacted pass under a policy, those of the policy network included."""
         input_shape = self.space.input_shape
@@ -174,7 +184,7 @@ class BlockDropNetwork(SkippingNetwork):
         joint_begins = options.plain_share + options.policy_share
         return (
             TrainingStage(begins=0.0),
-            TrainingStage(begins=options.plain_share, learning_rate=options.policy_learning_rate),
+            TrainingStage(begins=options.plain_share),
             TrainingStage(begins=joint_begins, learning_rate=options.joint_learning_rate),
         )
 

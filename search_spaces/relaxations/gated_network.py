@@ -1,21 +1,22 @@
 """A chain in which every input skips the blocks that a gate in front of them finds it can do without.
 
 Every block that keeps the shape has a gate: `x_{i+1} = G_i F_i(x_i) + (1 - G_i) x_i` (Wang et al., ECCV 2018, arXiv
-1711.09485). A training has two stages, by shares of its steps, each with a schedule of its own:
+1711.09485). A training has stages, by shares of its steps, each with a schedule of its own:
 
-1. Supervised: gates are hard in the forward pass and soft in the backward pass; the loss alone moves them.
-2. Hybrid reinforcement learning: gates are drawn, and a policy gradient trades the loss for skipped blocks.
+1. Plain, if asked for: the chain is trained without gates. Not in the paper, whose trainings are a hundred times as long.
+2. Supervised: gates are hard in the forward pass and soft in the backward pass; the loss alone moves them.
+3. Hybrid reinforcement learning: gates are drawn, and a policy gradient trades the loss for skipped blocks.
 
 With `supervised_share` 0 the policy gradient starts from scratch, with 1 there is none; with soft gates in training,
 only validation makes them hard. The paper runs all three as controls.
 
 Training and validation compute every block and multiply, as the authors' code does, and are charged for it: all steps
-of both stages cost the same. `search_spaces.dynamic.skipping` runs the network without what it skips. Once it is
+with gates cost the same, which is what a trial is priced at. `search_spaces.dynamic.skipping` runs the network without what it skips. Once it is
 trained, blocks are executed from a probability of 1/2 on; other thresholds are other settings of the same network, for
 which nobody trained it.
 
-Differences: the paper's first block has no gate; its second stage has a constant learning rate of 1e-4, a thousandth of
-the first's, here it has the study's schedule once more.
+Differences: the paper's first block has no gate; its last stage has a constant learning rate of 1e-4, a thousandth of
+the one before, here it has the study's schedule once more; gates see standardised features (`search_spaces.dynamic`).
 Shapes: B batch, N gates, K classes.
 """
 
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from enum import IntEnum
 from functools import cached_property
 from typing import Literal
 
@@ -48,7 +50,7 @@ Act = Callable[[Tensor], Tensor]
 """From the scores `s_B` of a gate to gates `g_B`."""
 
 SUPERVISED: dict[str, Act] = {"straight_through": straight_through, "soft": torch.sigmoid, "gumbel": gumbel}
-"""Gates of the first stage."""
+"""Gates of the supervised stage."""
 THRESHOLDS = (0.9, 0.7, 0.5, 0.3, 0.1)
 """Of the probability that a block is executed: 1/2 is the paper's."""
 FEED_FORWARD = {"ff1": ff_gate_1, "ff2": ff_gate_2}
@@ -62,17 +64,34 @@ class GateTraining:
 
     gate: Literal["recurrent", "ff1", "ff2"] = "recurrent"
     """One LSTM for all blocks; or, for images, convolutions in front of each: FFGate-I, or the smaller FFGate-II."""
+    plain_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the steps before there are gates, which train the chain alone; 0: none, as in the paper."""
     supervised_share: float = Field(default=0.865, ge=0, le=1)
-    """Share of the steps in the first stage, in the paper 64k of 74k, which leaves a short trial too few to learn what
-    to skip; 0: policy gradient alone; 1: none."""
+    """Share of the steps in the supervised stage, in the paper 64k of 74k, which leaves a short trial too few to learn
+    what to skip; 0: policy gradient alone; 1: none."""
     supervised_gate: Literal["straight_through", "soft", "gumbel"] = "straight_through"
-    """Gates of the first stage. Gumbel: drawn, with a gradient through the noise, and paid for skipping already."""
+    """Gates of that stage. Gumbel: drawn, with a gradient through the noise, and paid for skipping already."""
     reinforcement_learning_rate: float = Field(default=1.0, gt=0)
-    """Peak learning rate of the second stage, as a multiple of the study's."""
+    """Peak learning rate of the policy gradient's stage, as a multiple of the study's."""
     alpha: float = Field(default=0.1, ge=0)
     """What it is worth to skip all blocks, in nats; as in the authors' code."""
     beta: float = Field(default=1.0, ge=0)
     """Weight of the loss in the rewards of the policy gradient."""
+
+    def __post_init__(self) -> None:
+        if self.plain_share + self.supervised_share > 1:
+            raise InvalidInput(
+                f"must be at most 1 together with supervised_share, got {self.plain_share} + {self.supervised_share}",
+                field="plain_share",
+            )
+
+
+class Stage(IntEnum):
+    """Of a training."""
+
+    PLAIN = 0
+    SUPERVISED = 1
+    REINFORCED = 2
 
 
 class GatedNetwork(nn.Module):
@@ -85,7 +104,7 @@ class GatedNetwork(nn.Module):
         self.chain: Chain = space.build(architecture)
         self.blocks = skippable(self.chain, space.input_shape)
         self.gates = self._make_gates(architecture.form["stages"][0]["width"])
-        self.is_supervised = True
+        self.stage = Stage.SUPERVISED
 
     def forward(self, x_B: Tensor) -> Tensor:
         """Logits `y_BK` under the hard policy."""
@@ -93,7 +112,9 @@ class GatedNetwork(nn.Module):
 
     def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:
         """The loss, or, once gates are drawn, what is left of it after what skipping is worth."""
-        if self.is_supervised:
+        if self.stage is Stage.PLAIN:
+            return criterion(self.chain(x_B), y_B).mean()
+        if self.stage is Stage.SUPERVISED:
             y_BK, _, g_BN = self.walk(x_B, SUPERVISED[self.options.supervised_gate])
             loss_B = criterion(y_BK, y_B)
             if self.options.supervised_gate == "gumbel":
@@ -103,7 +124,7 @@ class GatedNetwork(nn.Module):
         return self.hybrid_objective(criterion(y_BK, y_B), s_BN, g_BN)
 
     def hybrid_objective(self, loss_B: Tensor, s_BN: Tensor, g_BN: Tensor) -> Tensor:
-        """The second stage's, a scalar, of gates that were drawn."""
+        """The last stage's, a scalar, of gates that were drawn."""
         log_p_BN = log_probability(s_BN, g_BN)
         return hybrid_loss(loss_B, log_p_BN, g_BN, alpha=self.options.alpha, beta=self.options.beta).mean()
 
@@ -122,14 +143,24 @@ class GatedNetwork(nn.Module):
         return y_BK, torch.stack(scores, dim=1), torch.stack(gates, dim=1)
 
     def stages(self) -> tuple[TrainingStage, ...]:
-        """Supervised, then hybrid reinforcement learning."""
+        """Plain, supervised, hybrid reinforcement learning."""
         options = self.options
-        second = TrainingStage(begins=options.supervised_share, learning_rate=options.reinforcement_learning_rate)
-        return (TrainingStage(begins=0.0), second)
+        last = TrainingStage(
+            begins=options.plain_share + options.supervised_share, learning_rate=options.reinforcement_learning_rate
+        )
+        return (TrainingStage(begins=0.0), TrainingStage(begins=options.plain_share), last)
 
     def begin_stage(self, number: int) -> None:
-        """From the second stage on, gates are drawn."""
-        self.is_supervised = number == 0
+        """First without gates, then with trained ones, then with drawn ones."""
+        self.stage = Stage(number)
+
+    def size(self) -> int:
+        """Gates cost something once they are there, in both stages the same."""
+        return min(self.stage, Stage.SUPERVISED)
+
+    def grow_fully(self) -> None:
+        """Take a stage with gates."""
+        self.stage = max(self.stage, Stage.SUPERVISED)
 
     def num_observations(self) -> int:
         """One for each threshold: what a block does with its inputs decides what later gates see."""

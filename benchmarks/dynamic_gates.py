@@ -1,0 +1,70 @@
+"""Gates and policies: which blocks an input may skip, at which accuracy, and whether easy inputs skip more.
+
+    python benchmarks/dynamic_gates.py train [--tasks MNIST] [--networks blockdrop ...] [--seeds 5]
+    python benchmarks/dynamic_gates.py report [--tasks MNIST]
+
+`train` adds what docs/dynamic_gates.csv lacks, a line as soon as a training has ended, and then prints the tables.
+How a network is trained and measured: `dynamic_gates_training.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import dynamic_gates_report
+import torch
+from dynamic_gates_training import NETWORKS, TASKS, Line, measured
+from machine import describe_machine
+
+RESULTS = Path(__file__).parents[1] / "docs" / "dynamic_gates.csv"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("train", "report"):
+        command = commands.add_parser(name)
+        command.add_argument("--tasks", nargs="+", choices=TASKS, default=["MNIST"])
+        if name == "train":
+            command.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+            command.add_argument("--seeds", type=int, default=5)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"{describe_machine()}\n", flush=True)
+    if arguments.command == "train":
+        _train_missing(arguments.tasks, arguments.networks, arguments.seeds)
+    for task in arguments.tasks:
+        dynamic_gates_report.tables(RESULTS, task)
+
+
+def _train_missing(tasks: Sequence[str], names: Sequence[str], seeds: int) -> None:
+    """Seed by seed, so that whatever is there can be compared."""
+    columns = [field.name for field in fields(Line)]
+    if not RESULTS.exists():
+        RESULTS.write_text(",".join(columns) + "\n")
+    for task in tasks:
+        for seed in range(seeds):
+            for name in names:
+                if _is_done(task, name, seed):
+                    continue
+                started = time.monotonic()
+                line = asdict(measured(task, name, seed))
+                with RESULTS.open("a", newline="") as file:
+                    csv.DictWriter(file, columns, lineterminator="\n").writerow(line)
+                print(f"{task}, {name}, seed {seed}: {time.monotonic() - started:.0f} s", flush=True)
+
+
+def _is_done(task: str, network: str, seed: int) -> bool:
+    with RESULTS.open(newline="") as file:
+        return any(
+            (line["task"], line["network"], line["seed"]) == (task, network, str(seed)) for line in csv.DictReader(file)
+        )
+
+
+if __name__ == "__main__":
+    main()
