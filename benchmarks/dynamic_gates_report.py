@@ -38,7 +38,7 @@ def tables(path: Path, task: str) -> None:
             *(_share(lines, name, "dropped"), _range(of_name.policies, "")),
         )
     print(
-        f"\n### {task}: FLOPs by how sure the static chain of the same seed is, in quarters, and by whether it is right\n"
+        f"\n### {task}: FLOPs by how sure the static chain of the same seed is, and by whether it is right\n"
     )
     head(
         "network",

@@ -47,7 +47,7 @@ def policy_loss(p_BN: Tensor, u_BN: Tensor, advantage_B: Tensor, controlled_N: T
 def entropy(score_BN: Tensor) -> Tensor:
     """In nats, of the decision about each block, `[B, N]`, from its log-odds.
 
-    From the probability, a decision that has become certain would have an infinite slope, and training would end in NaN.
+    From the probability, a decision that has become certain would have an infinite slope, and the network end in NaN.
     """
     return F.softplus(score_BN) - score_BN * score_BN.sigmoid()
 

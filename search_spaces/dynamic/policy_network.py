@@ -20,7 +20,7 @@ from search_spaces.flops import level_shapes
 
 
 def policy_network(space: ChainSpace, *, num_blocks: int, depth: int) -> nn.Sequential:
-    """From inputs `x_B...` to scores `[B, num_blocks]`, at first the same for all: every block is kept, and none for sure.
+    """From inputs `x_B...` to scores `[B, num_blocks]`, at first all the same: every block is kept, and none for sure.
 
     Args:
         space: a space of one stage.

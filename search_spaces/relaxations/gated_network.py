@@ -3,7 +3,7 @@
 Every block that keeps the shape has a gate: `x_{i+1} = G_i F_i(x_i) + (1 - G_i) x_i` (Wang et al., ECCV 2018, arXiv
 1711.09485). A training has stages, by shares of its steps, each with a schedule of its own:
 
-1. Plain, if asked for: the chain is trained without gates. Not in the paper, whose trainings are a hundred times as long.
+1. Plain, if asked for: the chain is trained without gates. The paper, whose trainings are longer, does not.
 2. Supervised: gates are hard in the forward pass and soft in the backward pass; the loss alone moves them.
 3. Hybrid reinforcement learning: gates are drawn, and a policy gradient trades the loss for skipped blocks.
 
@@ -11,9 +11,9 @@ With `supervised_share` 0 the policy gradient starts from scratch, with 1 there 
 only validation makes them hard. The paper runs all three as controls.
 
 Training and validation compute every block and multiply, as the authors' code does, and are charged for it: all steps
-with gates cost the same, which is what a trial is priced at. `search_spaces.dynamic.skipping` runs the network without what it skips. Once it is
-trained, blocks are executed from a probability of 1/2 on; other thresholds are other settings of the same network, for
-which nobody trained it.
+with gates cost the same, which is what a trial is priced at. `search_spaces.dynamic.skipping` runs the network without
+what it skips. Once it is trained, blocks are executed from a probability of 1/2 on; other thresholds are other settings
+of the same network, for which nobody trained it.
 
 Differences: the paper's first block has no gate; its last stage has a constant learning rate of 1e-4, a thousandth of
 the one before, here it has the study's schedule once more; gates see standardised features (`search_spaces.dynamic`).
