@@ -37,9 +37,7 @@ def tables(path: Path, task: str) -> None:
             *(_share(lines, name, "test_flops"), f"{of_name.decision_flops.mean():.2%}"),
             *(_share(lines, name, "dropped"), _range(of_name.policies, "")),
         )
-    print(
-        f"\n### {task}: FLOPs by how sure the static chain of the same seed is, and by whether it is right\n"
-    )
+    print(f"\n### {task}: FLOPs by how sure the static chain of the same seed is, and by whether it is right\n")
     head(
         "network",
         *(f"{one} quarter" for one in QUARTERS),

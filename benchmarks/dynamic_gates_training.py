@@ -46,9 +46,14 @@ TASKS: Mapping[str, Mapping[str, Any]] = {
 """9,000 training images: a network that knows all of its training images by heart, as it soon does with 3,000, finds
 none of them hard, and a policy is rewarded on them."""
 DEPTH = 10
-CHAIN: Mapping[str, Any] = {"family": "resnet", "depth": {"min": 1, "max": DEPTH}, "width": 8, "ops": ["basic"]}
-EPOCHS = 10
-"""Of the static chain."""
+CHAIN: Mapping[str, Any] = {
+    "family": "resnet",
+    "stages": [{"depth": {"min": 1, "max": DEPTH}, "width": 16, "stride": 2}],
+    "ops": ["basic"],
+}
+"""The first block halves the image, and has no gate, as in SkipNet's paper: nine can be skipped."""
+EPOCHS = 12
+"""Of the static chain, whose validation accuracy hardly grows after 6 to 8 of them."""
 TRAINING = Training(batch_size=64)
 FULL = "static-10"
 SKIPNET: Mapping[str, Any] = {
@@ -89,7 +94,7 @@ class Line:
     decision_flops: float
     """Those of gates or policy network alone, as the same share."""
     dropped: float
-    """Share of the blocks that can be skipped that are, over test inputs."""
+    """Share of all blocks, the first included, that is skipped, mean over test inputs."""
     policies: int
     """Distinct ones on test inputs."""
     hardest: float
@@ -124,7 +129,7 @@ def measured(task: str, name: str, seed: int) -> Line:
         soft_test_accuracy=soft,
         test_flops=flops_M.mean().item(),
         decision_flops=deciding / full,
-        dropped=1 - g_MN.mean().item(),
+        dropped=(1 - g_MN).sum(dim=1).mean().item() / DEPTH,
         policies=len(g_MN.unique(dim=0)),
         **dict(zip(("hardest", "harder", "easier", "easiest"), by_sureness, strict=True)),
         wrong=flops_M[~right_M].mean().item(),
@@ -206,7 +211,7 @@ def passed(network: nn.Module, split: Split) -> tuple[Tensor, Tensor, int]:
                 gates.append(g_BN)
             else:
                 logits.append(network(x_B))
-                gates.append(torch.ones(len(x_B), DEPTH))
+                gates.append(torch.ones(len(x_B), DEPTH - 1))
     shape = tuple(split.x.shape[1:])
     if isinstance(network, BlockDropNetwork):
         deciding = inference_flops(network.policy, shape)
@@ -229,7 +234,7 @@ def _soft_accuracy(network: SkipNetwork, split: Split) -> float:
 
 def _proposal(space: Any, name: str) -> Proposal:
     if name == FULL:
-        return Proposal(architecture=answer(space, {"depth": DEPTH}, partial=True))
+        return Proposal(architecture=answer(space, {"stage1.depth": DEPTH}, partial=True))
     return supernet_proposal(NETWORKS[name])
 
 

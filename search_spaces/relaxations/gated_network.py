@@ -6,12 +6,14 @@ Every block that keeps the shape has a gate: `x_{i+1} = G_i F_i(x_i) + (1 - G_i)
 1. Plain, if asked for: the chain is trained without gates. The paper, whose trainings are longer, does not.
 2. Supervised: gates are hard in the forward pass and soft in the backward pass; the loss alone moves them.
 3. Hybrid reinforcement learning: gates are drawn, and a policy gradient trades the loss for skipped blocks.
+4. Settled, if asked for: the chain learns to answer under the policy that is used, whose gates stay as they are. Gates
+   that are not sure yet are drawn otherwise than they are used, which a paper's 10,000 steps have time to mend.
 
 With `supervised_share` 0 the policy gradient starts from scratch, with 1 there is none; with soft gates in training,
 only validation makes them hard. The paper runs all three as controls.
 
 Training and validation compute every block and multiply, as the authors' code does, and are charged for it: all steps
-with gates cost the same, which is what a trial is priced at. `search_spaces.dynamic.skipping` runs the network without
+with gates that learn cost the same, which is what a trial is priced at. `search_spaces.dynamic.skipping` runs the network without
 what it skips. Once it is trained, blocks are executed from a probability of 1/2 on; other thresholds are other settings
 of the same network, for which nobody trained it.
 
@@ -72,17 +74,21 @@ class GateTraining:
     supervised_gate: Literal["straight_through", "soft", "gumbel"] = "straight_through"
     """Gates of that stage. Gumbel: drawn, with a gradient through the noise, and paid for skipping already."""
     reinforcement_learning_rate: float = Field(default=1.0, gt=0)
-    """Peak learning rate of the policy gradient's stage, as a multiple of the study's."""
+    """Peak learning rate from the policy gradient's stage on, as a multiple of the study's."""
+    settled_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the steps, the last ones, in which gates decide as they do in use, and the chain alone learns; 0: none,
+    as in the paper."""
     alpha: float = Field(default=0.1, ge=0)
     """What it is worth to skip all blocks, in nats; as in the authors' code."""
     beta: float = Field(default=1.0, ge=0)
     """Weight of the loss in the rewards of the policy gradient."""
 
     def __post_init__(self) -> None:
-        if self.plain_share + self.supervised_share > 1:
+        shares = (self.plain_share, self.supervised_share, self.settled_share)
+        if math.fsum(shares) > 1:
             raise InvalidInput(
-                f"must be at most 1 together with supervised_share, got {self.plain_share} + {self.supervised_share}",
-                field="plain_share",
+                f"must be at most 1 with plain_share and settled_share, got {' + '.join(map(str, shares))}",
+                field="supervised_share",
             )
 
 
@@ -92,6 +98,7 @@ class Stage(IntEnum):
     PLAIN = 0
     SUPERVISED = 1
     REINFORCED = 2
+    SETTLED = 3
 
 
 class GatedNetwork(nn.Module):
@@ -114,6 +121,8 @@ class GatedNetwork(nn.Module):
         """The loss, or, once gates are drawn, what is left of it after what skipping is worth."""
         if self.stage is Stage.PLAIN:
             return criterion(self.chain(x_B), y_B).mean()
+        if self.stage is Stage.SETTLED:
+            return criterion(self(x_B), y_B).mean()
         if self.stage is Stage.SUPERVISED:
             y_BK, _, g_BN = self.walk(x_B, SUPERVISED[self.options.supervised_gate])
             loss_B = criterion(y_BK, y_B)
@@ -143,24 +152,28 @@ class GatedNetwork(nn.Module):
         return y_BK, torch.stack(scores, dim=1), torch.stack(gates, dim=1)
 
     def stages(self) -> tuple[TrainingStage, ...]:
-        """Plain, supervised, hybrid reinforcement learning."""
+        """Plain, supervised, hybrid reinforcement learning, settled."""
         options = self.options
-        last = TrainingStage(
-            begins=options.plain_share + options.supervised_share, learning_rate=options.reinforcement_learning_rate
+        settled = 1 - options.settled_share
+        reinforced = min(options.plain_share + options.supervised_share, settled)
+        return (
+            TrainingStage(begins=0.0),
+            TrainingStage(begins=options.plain_share),
+            TrainingStage(begins=reinforced, learning_rate=options.reinforcement_learning_rate),
+            TrainingStage(begins=settled, learning_rate=options.reinforcement_learning_rate),
         )
-        return (TrainingStage(begins=0.0), TrainingStage(begins=options.plain_share), last)
 
     def begin_stage(self, number: int) -> None:
-        """First without gates, then with trained ones, then with drawn ones."""
+        """First without gates, then with trained ones, then with drawn ones, last with those that are used."""
         self.stage = Stage(number)
 
     def size(self) -> int:
-        """Gates cost something once they are there, in both stages the same."""
-        return min(self.stage, Stage.SUPERVISED)
+        """The stage: without gates and without their gradients it costs less; two stages cost the same."""
+        return Stage.SUPERVISED if self.stage is Stage.REINFORCED else self.stage
 
     def grow_fully(self) -> None:
-        """Take a stage with gates."""
-        self.stage = max(self.stage, Stage.SUPERVISED)
+        """Take a stage with gates that learn."""
+        self.begin_stage(Stage.SUPERVISED)
 
     def num_observations(self) -> int:
         """One for each threshold: what a block does with its inputs decides what later gates see."""

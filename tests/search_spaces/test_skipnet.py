@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from search_spaces import make_space
 from search_spaces.dynamic.gates import OPEN
 from search_spaces.dynamic.hard_gates import gumbel, hard, hybrid_loss, log_probability, straight_through
-from search_spaces.dynamic.skipping import compacted, executed_flops
+from search_spaces.dynamic.skipping import compacted, executed_flops, given, masked, walk
 from search_spaces.errors import InvalidInput
 from search_spaces.flops import count_flops, level_flops
 from search_spaces.inheritance import Inheritance, inherit
@@ -21,7 +21,7 @@ from search_spaces.relaxations.relaxation import Growing, HasObjective, Staged, 
 from tests.search_spaces.scaling import scaling
 from workers.recipes.stages import Timetable
 
-PLAIN, SUPERVISED, REINFORCED = Stage
+PLAIN, SUPERVISED, REINFORCED, SETTLED = Stage
 BLOCKS, BATCH, ALPHA = 3, 5, 0.7
 
 
@@ -203,11 +203,14 @@ def test_gumbel_gates_are_paid_for_skipping_while_supervised():
 
 
 def test_stages_follow_the_shares():
-    network = skipnet(mlp(), plain_share=0.25, supervised_share=0.5, reinforcement_learning_rate=0.3)
+    network = skipnet(
+        mlp(), plain_share=0.25, supervised_share=0.25, settled_share=0.125, reinforcement_learning_rate=0.3
+    )
     assert network.stages() == (
         TrainingStage(begins=0.0),
         TrainingStage(begins=0.25),
-        TrainingStage(begins=0.75, learning_rate=0.3),
+        TrainingStage(begins=0.5, learning_rate=0.3),
+        TrainingStage(begins=0.875, learning_rate=0.3),
     )
 
 
@@ -225,8 +228,9 @@ def test_a_plain_stage_trains_the_chain_alone_and_costs_no_gates():
         network.begin_stage(stage)
         sizes.append(network.size())
         flops.append(count_flops(lambda: network.objective(x_B, y_B, per_example).backward()))
-    assert sizes[0] < sizes[1] == sizes[2]
-    assert flops[0] < flops[1] == flops[2]
+    assert sizes[1] == sizes[2]
+    assert len(set(sizes)) == 3
+    assert flops[0] < flops[3] < flops[1] == flops[2]
     network.zero_grad()
     network.begin_stage(PLAIN)
     objective = network.objective(x_B, y_B, per_example)
@@ -238,9 +242,23 @@ def test_a_plain_stage_trains_the_chain_alone_and_costs_no_gates():
 
 
 def test_refuses_shares_of_more_than_a_whole():
-    with pytest.raises(InvalidInput, match="at most 1 together with supervised_share") as caught:
-        make_relaxation({"name": "skipnet", "plain_share": 0.2, "supervised_share": 0.9})
-    assert caught.value.field == "plain_share"
+    with pytest.raises(InvalidInput, match="at most 1 with plain_share and settled_share") as caught:
+        make_relaxation({"name": "skipnet", "plain_share": 0.2, "supervised_share": 0.7, "settled_share": 0.2})
+    assert caught.value.field == "supervised_share"
+    make_relaxation({"name": "skipnet", "plain_share": 0.1, "supervised_share": 0.2, "settled_share": 0.7})
+
+
+def test_a_settled_stage_trains_the_chain_under_the_policy_that_is_used():
+    network = spread(skipnet(mlp()).double())
+    x_B, y_B = batch()
+    network.begin_stage(SETTLED)
+    _, _, g_BN = network.walk(x_B, hard)
+    objective = network.objective(x_B, y_B, per_example)
+    under_it_BK, _ = walk(network.chain, x_B, given(g_BN), blocks=network.blocks, step=masked)
+    torch.testing.assert_close(objective, per_example(under_it_BK, y_B).mean())
+    objective.backward()
+    assert all(parameter.grad is None for parameter in network.gates.parameters())
+    assert network.chain.head.weight.grad.abs().max() > 0
 
 
 @pytest.mark.parametrize("stage", [SUPERVISED, REINFORCED])
