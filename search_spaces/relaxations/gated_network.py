@@ -13,9 +13,9 @@ With `supervised_share` 0 the policy gradient starts from scratch, with 1 there 
 only validation makes them hard. The paper runs all three as controls.
 
 Training and validation compute every block and multiply, as the authors' code does, and are charged for it: all steps
-with gates that learn cost the same, which is what a trial is priced at. `search_spaces.dynamic.skipping` runs the network without
-what it skips. Once it is trained, blocks are executed from a probability of 1/2 on; other thresholds are other settings
-of the same network, for which nobody trained it.
+with gates that learn cost the same, which is what a trial is priced at. `search_spaces.dynamic.skipping` runs the
+network without what it skips. Once it is trained, blocks are executed from a probability of 1/2 on; other thresholds
+are other settings of the same network, for which nobody trained it.
 
 Differences: the paper's first block has no gate; its last stage has a constant learning rate of 1e-4, a thousandth of
 the one before, here it has the study's schedule once more; gates see standardised features (`search_spaces.dynamic`).
