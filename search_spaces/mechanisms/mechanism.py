@@ -12,6 +12,11 @@ from search_spaces.chain_space import ChainSpace
 from search_spaces.space import Choose
 
 
+def has_skippable(chain: Architecture) -> bool:
+    """Whether a chain of one stage has a block that keeps the shape: one that changes it cannot be skipped."""
+    return chain.depth > (chain.form["stages"][0]["stride"] > 1)
+
+
 class Mechanism(Protocol):
     """A frozen dataclass whose fields are what a search may choose from; one option is no choice."""
 

@@ -14,8 +14,7 @@ only validation makes them hard. The paper runs all three as controls.
 
 Training and validation compute every block and multiply, as the authors' code does, and are charged for it: all steps
 with gates that learn cost the same, which is what a trial is priced at. `search_spaces.dynamic.skipping` runs the
-network without what it skips. Once it is trained, blocks are executed from a probability of 1/2 on; other thresholds
-are other settings of the same network, for which nobody trained it.
+network without what it skips. Once it is trained, blocks are executed from a probability of 1/2 on.
 
 Differences: the paper's first block has no gate; its last stage has a constant learning rate of 1e-4, a thousandth of
 the one before, here it has the study's schedule once more; gates see standardised features (`search_spaces.dynamic`).
@@ -25,9 +24,7 @@ Shapes: B batch, N gates, K classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from enum import IntEnum
-from functools import cached_property
 from typing import Literal
 
 import torch
@@ -38,23 +35,17 @@ from torch import Tensor, nn
 from search_spaces.architecture import Architecture
 from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
-from search_spaces.dynamic.dynamic import Observed
 from search_spaces.dynamic.gates import FeedForwardGates, Gates, RecurrentGates, ff_gate_1, ff_gate_2
 from search_spaces.dynamic.hard_gates import gumbel, hard, hybrid_loss, log_probability, savings, straight_through
-from search_spaces.dynamic.skipping import Step, compacted, executed_flops, masked, skippable, walk
+from search_spaces.dynamic.skipping import Step, masked, skippable, walk
+from search_spaces.dynamic.skipping_settings import Act, SkippingSettings
 from search_spaces.errors import InvalidInput
-from search_spaces.flops import inference_flops, level_flops, level_shapes
-from search_spaces.operating_points import OperatingPoint, Setting
+from search_spaces.flops import inference_flops, level_shapes
 from search_spaces.relaxations.relaxation import Criterion, TrainingStage
 from search_spaces.values import CONFIG
 
-Act = Callable[[Tensor], Tensor]
-"""From the scores `s_B` of a gate to gates `g_B`."""
-
 SUPERVISED: dict[str, Act] = {"straight_through": straight_through, "soft": torch.sigmoid, "gumbel": gumbel}
 """Gates of the supervised stage."""
-THRESHOLDS = (0.9, 0.7, 0.5, 0.3, 0.1)
-"""Of the probability that a block is executed: 1/2 is the paper's."""
 FEED_FORWARD = {"ff1": ff_gate_1, "ff2": ff_gate_2}
 SMALLEST_IMAGE = {"ff1": 2, "ff2": 1}
 """Side in pixels: FFGate-I begins with a pooling of 2x2."""
@@ -101,11 +92,11 @@ class Stage(IntEnum):
     SETTLED = 3
 
 
-class GatedNetwork(nn.Module):
+class GatedNetwork(SkippingSettings, nn.Module):
     """A chain of one stage with gates."""
 
     def __init__(self, space: ChainSpace, architecture: Architecture, options: GateTraining) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         self.space = space
         self.options = options
         self.chain: Chain = space.build(architecture)
@@ -175,40 +166,13 @@ class GatedNetwork(nn.Module):
         """Take a stage with gates that learn."""
         self.begin_stage(Stage.SUPERVISED)
 
-    def num_observations(self) -> int:
-        """One for each threshold: what a block does with its inputs decides what later gates see."""
-        return len(THRESHOLDS)
-
-    def observe(self, number: int, x_B: Tensor) -> Observed:
-        """Logits `y_BK` and gates `g_BN` at a threshold."""
-        y_BK, _, g_BN = self.walk(x_B, _from(THRESHOLDS[number]))
+    def answer(self, x_B: Tensor, act: Act, *, step: Step) -> tuple[Tensor, Tensor]:
+        y_BK, _, g_BN = self.walk(x_B, act, step=step)
         return y_BK, g_BN
 
-    def settings(self, observed: Sequence[Observed]) -> tuple[Setting, ...]:
-        """All thresholds, whatever the data."""
-        return tuple(Setting(label=f"threshold {one:g}", thresholds=(one,)) for one in THRESHOLDS)
-
-    def operating_point(self, setting: Setting, observed: Sequence[Observed], y_B: Tensor) -> OperatingPoint:
-        """Shares are those of the inputs that execute each block; one without a gate is executed by all."""
-        y_BK, g_BN = observed[THRESHOLDS.index(_threshold(setting))]
-        levels, gates = self._flops
-        flops_B = executed_flops(levels, self.blocks, g_BN)
-        shares = dict(zip(self.blocks, g_BN.double().mean(dim=0).tolist(), strict=True))
-        return OperatingPoint(
-            accuracy=(y_BK.argmax(dim=-1) == y_B).double().mean().item(),
-            mean_flops=gates + flops_B.double().mean().item(),
-            shares=tuple(shares.get(block, 1.0) for block in range(1, len(self.chain.blocks) + 1)),
-        )
-
-    def run_at(self, setting: Setting, x_B: Tensor) -> Tensor:
-        """Logits `y_BK`; every block sees the inputs that execute it."""
-        return self.walk(x_B, _from(_threshold(setting)), step=compacted)[0]
-
-    @cached_property
-    def _flops(self) -> tuple[tuple[int, ...], int]:
-        """Of stem, blocks and head, and of all gates, for one input."""
-        levels = level_flops(self.chain, self.space.input_shape)
-        return levels, inference_flops(self, self.space.input_shape) - sum(levels)
+    def decision_flops(self) -> int:
+        shape = self.space.input_shape
+        return inference_flops(self, shape) - inference_flops(self.chain, shape)
 
     def _make_gates(self, width: int) -> Gates:
         kind, num_gates = self.options.gate, len(self.blocks)
@@ -221,15 +185,3 @@ class GatedNetwork(nn.Module):
                 field="gate",
             )
         return FeedForwardGates([FEED_FORWARD[kind](width) for _ in range(num_gates)])
-
-
-def _from(threshold: float) -> Act:
-    """Hard gates that execute from this probability on. The score decides, so that 1/2 is `hard` to the last bit."""
-    score = math.log(threshold / (1 - threshold))
-    return lambda s_B: (s_B >= score).to(s_B.dtype)
-
-
-def _threshold(setting: Setting) -> float:
-    (threshold,) = setting.thresholds
-    assert threshold is not None
-    return threshold
