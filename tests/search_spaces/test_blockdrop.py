@@ -202,6 +202,11 @@ def test_stages_follow_the_shares():
     )
 
 
+def test_the_policy_learns_at_a_rate_of_its_own():
+    options = make_relaxation({"name": "blockdrop", "policy_learning_rate": 0.3}).recipe_options()
+    assert options == {"architecture_learning_rate_factor": 0.3}
+
+
 def test_the_curriculum_goes_from_the_last_block_to_all():
     """A policy stage from 0.2 to 0.6 of the trial, whose first half is the curriculum: one block more every 0.05."""
     network = blockdrop(mlp(), plain_share=0.2, policy_share=0.4, curriculum_share=0.5)

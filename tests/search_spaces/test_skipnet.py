@@ -214,6 +214,11 @@ def test_stages_follow_the_shares():
     )
 
 
+def test_gates_learn_at_a_rate_of_their_own():
+    options = make_relaxation({"name": "skipnet", "gate_learning_rate": 0.3}).recipe_options()
+    assert options == {"architecture_learning_rate_factor": 0.3}
+
+
 def test_without_a_plain_share_the_first_stage_has_gates():
     assert Timetable.of(skipnet(mlp(), supervised_share=0.6), num_steps=10).stage_at(0) == SUPERVISED
     assert Timetable.of(skipnet(mlp(), supervised_share=0.0), num_steps=10).stage_at(0) == REINFORCED
