@@ -120,7 +120,7 @@ def measured(task: str, name: str, seed: int) -> Line:
         y_MK, g_MN, deciding = passed(network, test)
         flops_M = (deciding + _chain_flops(network, data.input_shape, g_MN)) / full
         soft = _soft_accuracy(network, test) if isinstance(network, SkipNetwork) else None
-        sure_M, right_M = difficulty(task, seed)
+    sure_M, right_M = difficulty(task, seed)
     by_sureness = [flops_M[rows].mean().item() for rows in sure_M.argsort().chunk(QUARTERS)]
     return Line(
         task=task,
@@ -152,8 +152,7 @@ def loaded(task: str) -> tuple[SearchData, Split]:
 def difficulty(task: str, seed: int) -> tuple[Tensor, Tensor]:
     """How sure the static chain of this seed is of each test input, `[M]`, and whether it is right."""
     _, test = loaded(task)
-    with torch.no_grad():
-        y_MK = passed(trained(task, FULL, seed)[0], test)[0]
+    y_MK = passed(trained(task, FULL, seed)[0], test)[0]
     return y_MK.softmax(dim=1).amax(dim=1), y_MK.argmax(dim=1) == test.y
 
 
