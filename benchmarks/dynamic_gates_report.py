@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 from as_markdown import head, row
-from dynamic_report import _difference as difference
+from paired import difference
 
 FULL = "static-10"
 CONTROLS = ("skipnet-soft", "skipnet-reinforce")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 from as_markdown import head, row
-
-from nas.statistics.bootstrap import mean
+from paired import difference as _difference
+from paired import paired as _paired
 
 FULL = "static-10"
 BUDGET = 0.5
@@ -149,20 +149,6 @@ def _best_within(lines: pd.DataFrame, name: str, share: float) -> pd.DataFrame:
 
 def _full_flops(lines: pd.DataFrame) -> float:
     return float(_selected(lines, FULL, "static").test_flops.iloc[0])
-
-
-def _paired(ours: pd.Series, theirs: pd.Series) -> list[float]:
-    return [float(gap) for gap in (ours - theirs).dropna()]
-
-
-def _difference(ours: pd.Series, theirs: pd.Series) -> str:
-    """Mean and interval in points, over the seeds that both have."""
-    gaps = _paired(ours, theirs)
-    if not gaps:
-        return "none"
-    found = mean([gaps], bounds=(-1.0, 1.0))
-    interval = "" if found.low is None or found.high is None else f" [{100 * found.low:+.2f}, {100 * found.high:+.2f}]"
-    return f"{100 * found.value:+.2f}{interval}"
 
 
 def _range(shares: pd.Series) -> str:

@@ -14,7 +14,8 @@ from search_spaces.space import Choose
 
 def has_skippable(chain: Architecture) -> bool:
     """Whether a chain of one stage has a block that keeps the shape: one that changes it cannot be skipped."""
-    return chain.depth > (chain.form["stages"][0]["stride"] > 1)
+    stride: int = chain.form["stages"][0]["stride"]
+    return chain.depth > (stride > 1)
 
 
 class Mechanism(Protocol):
