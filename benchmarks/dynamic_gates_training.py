@@ -58,7 +58,7 @@ TRAINING = Training(batch_size=64)
 FULL = "static-10"
 SKIPNET: Mapping[str, Any] = {
     "name": "skipnet",
-    **{"plain_share": 0.3, "supervised_share": 0.25, "settled_share": 0.25, "supervised_gate": "gumbel", "alpha": 0.35},
+    **{"plain_share": 0.25, "supervised_share": 0.2, "settled_share": 0.45, "supervised_gate": "gumbel", "alpha": 0.45},
     **{"gate_learning_rate": 0.3, "reinforcement_learning_rate": 0.5},
 }
 """Chosen on MNIST's validation data, as BlockDrop's defaults were, with a seed that is not reported; alpha, for about a
