@@ -1,7 +1,7 @@
 """Gates and policies: which blocks an input may skip, at which accuracy, and whether easy inputs skip more.
 
-    python benchmarks/dynamic_gates.py train [--tasks MNIST] [--networks blockdrop ...] [--seeds 5]
-    python benchmarks/dynamic_gates.py report [--tasks MNIST]
+    python benchmarks/dynamic_gates.py train [--comparisons "MNIST, 20 epochs"] [--networks blockdrop ...] [--seeds 5]
+    python benchmarks/dynamic_gates.py report [--comparisons "MNIST, 20 epochs"]
 
 `train` adds what docs/dynamic_gates.csv lacks, a line as soon as a training has ended, and then prints the tables.
 How a network is trained and measured: `dynamic_gates_training.py`.
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import dynamic_gates_report
 import torch
-from dynamic_gates_training import NETWORKS, TASKS, Line, measured
+from dynamic_gates_training import COMPARISONS, NETWORKS, Line, measured
 from machine import describe_machine
 
 RESULTS = Path(__file__).parents[1] / "docs" / "dynamic_gates.csv"
@@ -29,7 +29,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("train", "report"):
         command = commands.add_parser(name)
-        command.add_argument("--tasks", nargs="+", choices=TASKS, default=["MNIST"])
+        command.add_argument("--comparisons", nargs="+", choices=COMPARISONS, default=list(COMPARISONS)[:2])
         if name == "train":
             command.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
             command.add_argument("--seeds", type=int, default=5)
@@ -37,32 +37,33 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"{describe_machine()}\n", flush=True)
     if arguments.command == "train":
-        _train_missing(arguments.tasks, arguments.networks, arguments.seeds)
-    for task in arguments.tasks:
-        dynamic_gates_report.tables(RESULTS, task)
+        _train_missing(arguments.comparisons, arguments.networks, arguments.seeds)
+    for comparison in arguments.comparisons:
+        dynamic_gates_report.tables(RESULTS, comparison)
 
 
-def _train_missing(tasks: Sequence[str], names: Sequence[str], seeds: int) -> None:
+def _train_missing(comparisons: Sequence[str], names: Sequence[str], seeds: int) -> None:
     """Seed by seed, so that whatever is there can be compared."""
     columns = [field.name for field in fields(Line)]
     if not RESULTS.exists():
         RESULTS.write_text(",".join(columns) + "\n")
-    for task in tasks:
+    for comparison in comparisons:
         for seed in range(seeds):
             for name in names:
-                if _is_done(task, name, seed):
+                if _is_done(comparison, name, seed):
                     continue
                 started = time.monotonic()
-                line = asdict(measured(task, name, seed))
+                line = asdict(measured(comparison, name, seed))
                 with RESULTS.open("a", newline="") as file:
                     csv.DictWriter(file, columns, lineterminator="\n").writerow(line)
-                print(f"{task}, {name}, seed {seed}: {time.monotonic() - started:.0f} s", flush=True)
+                print(f"{comparison}, {name}, seed {seed}: {time.monotonic() - started:.0f} s", flush=True)
 
 
-def _is_done(task: str, network: str, seed: int) -> bool:
+def _is_done(comparison: str, network: str, seed: int) -> bool:
     with RESULTS.open(newline="") as file:
         return any(
-            (line["task"], line["network"], line["seed"]) == (task, network, str(seed)) for line in csv.DictReader(file)
+            (line["comparison"], line["network"], line["seed"]) == (comparison, network, str(seed))
+            for line in csv.DictReader(file)
         )
 
 

@@ -17,13 +17,15 @@ CONTROLS = ("skipnet-soft", "skipnet-reinforce")
 QUARTERS = ("hardest", "harder", "easier", "easiest")
 
 
-def tables(path: Path, task: str) -> None:
+def tables(path: Path, comparison: str) -> None:
     """Accuracy and FLOPs, easy and hard inputs, and the controls."""
     lines = pd.read_csv(path)
-    lines = lines[lines.task == task]
+    lines = lines[lines.comparison == comparison]
+    if lines.empty:
+        return
     names = [name for name in dict.fromkeys(lines.network) if name != FULL]
     full = _of(lines, FULL, "test_accuracy")
-    print(f"\n### {task}: what is skipped, and at which accuracy\n")
+    print(f"\n### {comparison}: what is skipped, and at which accuracy\n")
     head(
         *("network", "seeds", "epochs", "training FLOPs", "test accuracy", "against static-10, points"),
         *("FLOPs", "of which deciding", "blocks dropped", "policies on test inputs"),
@@ -37,7 +39,7 @@ def tables(path: Path, task: str) -> None:
             *(_share(lines, name, "test_flops"), f"{of_name.decision_flops.mean():.2%}"),
             *(_share(lines, name, "dropped"), _range(of_name.policies, "")),
         )
-    print(f"\n### {task}: FLOPs by how sure the static chain of the same seed is, and by whether it is right\n")
+    print(f"\n### {comparison}: FLOPs by how sure the static chain of the same seed is, and by whether it is right\n")
     head(
         "network",
         *(f"{one} quarter" for one in QUARTERS),
@@ -52,7 +54,7 @@ def tables(path: Path, task: str) -> None:
         by_answer = difference(_of(lines, name, "wrong"), _of(lines, name, "right"))
         errors = (f"{_of(lines, name, one).mean():.1%}" for one in ("wrong", "right"))
         row(name, *cells, by_quarter, *errors, by_answer)
-    print(f"\n### {task}: accuracy with hard gates and with soft ones\n")
+    print(f"\n### {comparison}: accuracy with hard gates and with soft ones\n")
     head("network", "hard", "soft")
     for name in names:
         if name.startswith("skipnet-"):

@@ -1,7 +1,7 @@
 """One training of a chain whose inputs skip blocks, or of the static one, and what it does on validation and test data.
 
-All networks of a task may be trained for the FLOPs of the static chain over `EPOCHS` epochs, validation included, as
-nearly as whole epochs allow; pre-training, policy training and fine-tuning are all counted, each step by what it
+All networks of a comparison may be trained for the FLOPs of the static chain over so many epochs, validation included,
+as nearly as whole epochs allow; pre-training, policy training and fine-tuning are all counted, each step by what it
 computes in its stage. Easy and hard inputs are told apart by the static chain of the same seed.
 Shapes: B batch, M inputs, N blocks that can be skipped, K classes.
 """
@@ -39,12 +39,26 @@ from workers.train import run
 from workers.training import Training
 
 _SPLITS = {"validation_size": 2000, "test_size": 3000}
-TASKS: Mapping[str, Mapping[str, Any]] = {
-    "MNIST": images("mnist63k.npz", 9000, **_SPLITS),
-    "Fashion-MNIST": images("fashion_mnist_train_a.npz", 9000, **FASHION, **_SPLITS),
+MNIST = images("mnist63k.npz", 9000, **_SPLITS)
+FASHION_MNIST = images("fashion_mnist_train_a.npz", 9000, **FASHION, **_SPLITS)
+"""9,000 training images, more than elsewhere, for fewer epochs: policies are rewarded on them, and a network that knows
+all of them by heart finds none hard."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What all networks of a table have in common."""
+
+    task: Mapping[str, Any]
+    epochs: int
+    """Of the static chain, whose validation accuracy hardly grows after 6 to 8 of them."""
+
+
+COMPARISONS: Mapping[str, Comparison] = {
+    "MNIST, 12 epochs": Comparison(task=MNIST, epochs=12),
+    "MNIST, 20 epochs": Comparison(task=MNIST, epochs=20),
+    "Fashion-MNIST, 20 epochs": Comparison(task=FASHION_MNIST, epochs=20),
 }
-"""9,000 training images: a network that knows all of its training images by heart, as it soon does with 3,000, finds
-none of them hard, and a policy is rewarded on them."""
 DEPTH = 10
 CHAIN: Mapping[str, Any] = {
     "family": "resnet",
@@ -52,8 +66,6 @@ CHAIN: Mapping[str, Any] = {
     "ops": ["basic"],
 }
 """The first block halves the image, and has no gate, as in SkipNet's paper: nine can be skipped."""
-EPOCHS = 12
-"""Of the static chain, whose validation accuracy hardly grows after 6 to 8 of them."""
 TRAINING = Training(batch_size=64)
 FULL = "static-10"
 SKIPNET: Mapping[str, Any] = {
@@ -75,7 +87,8 @@ NETWORKS: Mapping[str, Mapping[str, Any]] = {
 }
 """Relaxations of the chain. The last but one are the paper's controls: soft gates in training and hard ones in use, and
 policy gradient from scratch. The last one has the paper's stages."""
-EPOCHS_TRIED = range(EPOCHS - 3, EPOCHS + 2)
+FEWER, MORE = 4, 1
+"""Epochs than the static chain's, among which those that come nearest to its FLOPs are looked for."""
 QUARTERS = 4
 
 
@@ -83,7 +96,7 @@ QUARTERS = 4
 class Line:
     """A trained network."""
 
-    task: str
+    comparison: str
     network: str
     seed: int
     epochs: int
@@ -111,19 +124,19 @@ class Line:
     right: float
 
 
-def measured(task: str, name: str, seed: int) -> Line:
+def measured(comparison: str, name: str, seed: int) -> Line:
     """Train a network, and measure it."""
-    network, epochs, share = trained(task, name, seed)
-    data, test = loaded(task)
+    network, epochs, share = trained(comparison, name, seed)
+    data, test = loaded(comparison)
     full = inference_flops(network.chain if name != FULL else network, data.input_shape)
     with torch.no_grad():
         y_MK, g_MN, deciding = passed(network, test)
         flops_M = (deciding + _chain_flops(network, data.input_shape, g_MN)) / full
         soft = _soft_accuracy(network, test) if isinstance(network, SkipNetwork) else None
-    sure_M, right_M = difficulty(task, seed)
+    sure_M, right_M = difficulty(comparison, seed)
     by_sureness = [flops_M[rows].mean().item() for rows in sure_M.argsort().chunk(QUARTERS)]
     return Line(
-        task=task,
+        comparison=comparison,
         network=name,
         seed=seed,
         epochs=epochs,
@@ -142,34 +155,36 @@ def measured(task: str, name: str, seed: int) -> Line:
 
 
 @cache
-def loaded(task: str) -> tuple[SearchData, Split]:
+def loaded(comparison: str) -> tuple[SearchData, Split]:
     """Training and validation data, and test data."""
-    made = make_task(TASKS[task])
+    made = make_task(COMPARISONS[comparison].task)
     return made.load(), made.load_test()
 
 
 @cache
-def difficulty(task: str, seed: int) -> tuple[Tensor, Tensor]:
+def difficulty(comparison: str, seed: int) -> tuple[Tensor, Tensor]:
     """How sure the static chain of this seed is of each test input, `[M]`, and whether it is right."""
-    _, test = loaded(task)
-    y_MK = passed(trained(task, FULL, seed)[0], test)[0]
+    _, test = loaded(comparison)
+    y_MK = passed(trained(comparison, FULL, seed)[0], test)[0]
     return y_MK.softmax(dim=1).amax(dim=1), y_MK.argmax(dim=1) == test.y
 
 
 @cache
-def trained(task: str, name: str, seed: int) -> tuple[nn.Module, int, float]:
+def trained(comparison: str, name: str, seed: int) -> tuple[nn.Module, int, float]:
     """The network in evaluation mode, its epochs, and the share of the FLOPs that it may be trained for."""
-    data, _ = loaded(task)
+    data, _ = loaded(comparison)
+    of_static = COMPARISONS[comparison].epochs
     space = make_space(CHAIN, input_shape=data.input_shape, num_classes=data.num_classes)
-    budget = training_flops(_proposal(space, FULL), space, data, EPOCHS)
+    budget = training_flops(_proposal(space, FULL), space, data, of_static)
     proposal = _proposal(space, name)
-    costs = {epochs: training_flops(proposal, space, data, epochs) for epochs in EPOCHS_TRIED}
+    tried = range(of_static - FEWER, of_static + MORE + 1)
+    costs = {epochs: training_flops(proposal, space, data, epochs) for epochs in tried}
     epochs = min(costs, key=lambda number: abs(costs[number] - budget))
     with tempfile.TemporaryDirectory() as folder:
         job = Job(
             proposal=proposal,
             space=CHAIN,
-            task=TASKS[task],
+            task=COMPARISONS[comparison].task,
             training=TRAINING,
             epochs=epochs,
             seed=seed,
