@@ -1,12 +1,12 @@
 """Networks that choose their depth per input: what they save at which accuracy, and whether the clock agrees.
 
     python benchmarks/dynamic.py clock [--width 32] [--turns 5] [--batch-sizes 256 16 1]
-    python benchmarks/dynamic.py exits|gates|multiscale [--tasks MNIST] [--networks exits-last ...] [--seeds 5]
+    python benchmarks/dynamic.py exits|multiscale [--tasks MNIST] [--networks exits-last ...] [--seeds 5]
     python benchmarks/dynamic.py report [--tasks MNIST]
 
-`exits`, `gates` and `multiscale` train what docs/dynamic_depth.csv lacks and then print their tables; a training's
+`exits` and `multiscale` train what docs/dynamic_depth.csv lacks and then print their tables; a training's
 lines are written at once when it has ended, so that a run that was stopped goes on. `report` prints all tables of what
-is there. How a network is trained and measured: `dynamic_training.py`.
+is there. How a network is trained and measured: `dynamic_training.py`. Gates and policies: `dynamic_gates.py`.
 """
 
 from __future__ import annotations
@@ -33,24 +33,12 @@ def _exits(**options: object) -> Network:
     return Network(relaxation={"name": "multi_exit", "exits": EXITS, **options})
 
 
-def _gates(**options: object) -> Network:
-    return Network(relaxation={"name": "skipnet", "supervised_share": 0.6, **options})
-
-
 NETWORKS: Mapping[str, Mapping[str, Network]] = {
     "exits": {
         **STATIC,
         "exits-plain": _exits(distillation=0.0),
         "exits-last": _exits(teachers="last"),
         "exits-later": _exits(teachers="later"),
-    },
-    "gates": {
-        "static-10": STATIC["static-10"],
-        "skipnet-recurrent": _gates(),
-        "skipnet-ff1": _gates(gate="ff1"),
-        "skipnet-ff2": _gates(gate="ff2"),
-        "skipnet-soft": _gates(supervised_share=1.0, supervised_gate="soft"),
-        "skipnet-reinforce": _gates(supervised_share=0.0),
     },
     "multiscale": {
         "static-10": STATIC["static-10"],

@@ -21,8 +21,6 @@ WORST = -0.3
 NOTABLE_ECE = 0.02
 ANYTIME = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 """Shares of the full static chain's FLOPs: the lower half of all budgets."""
-TRAINED_AT = "threshold 0.5"
-"""The setting of gates for which they are trained."""
 
 
 def exits(path: Path, task: str) -> None:
@@ -65,27 +63,6 @@ def exits(path: Path, task: str) -> None:
         row(name, accuracy, f"{share:.0%}", _difference(chosen["test_accuracy"], full), holds)
 
 
-def gates(path: Path, task: str) -> None:
-    """What gates save, theirs counted."""
-    lines = _read(path, task)
-    full = _by_seed(lines, FULL, ["static"], "test_accuracy")
-    print(f"\n### {task}: gates, executed from a probability of 1/2 on\n")
-    head(
-        "network",
-        "seeds",
-        "epochs",
-        "training FLOPs",
-        "test accuracy",
-        "against static-10, points",
-        "FLOPs, gates counted",
-    )
-    for name in _present(lines, "skipnet-"):
-        accuracy = _by_seed(lines, name, [TRAINED_AT], "test_accuracy")
-        share = _by_seed(lines, name, [TRAINED_AT], "test_flops") / _full_flops(lines)
-        cells = (f"{100 * accuracy.mean():.2f}", _difference(accuracy, full), f"{share.mean():.0%} {_range(share)}")
-        row(*_trained(lines, name), *cells)
-
-
 def multiscale(path: Path, task: str) -> None:
     """The best exit within a budget, chosen on validation data: the anytime curve."""
     lines = _read(path, task)
@@ -106,7 +83,7 @@ def multiscale(path: Path, task: str) -> None:
         print(f"\nmultiscale: {seeds} seeds, {epochs} epochs, {training} of the training FLOPs")
 
 
-TABLES: Mapping[str, Callable[[Path, str], None]] = {"exits": exits, "gates": gates, "multiscale": multiscale}
+TABLES: Mapping[str, Callable[[Path, str], None]] = {"exits": exits, "multiscale": multiscale}
 """Of each subcommand."""
 
 
@@ -149,7 +126,3 @@ def _best_within(lines: pd.DataFrame, name: str, share: float) -> pd.DataFrame:
 
 def _full_flops(lines: pd.DataFrame) -> float:
     return float(_selected(lines, FULL, "static").test_flops.iloc[0])
-
-
-def _range(shares: pd.Series) -> str:
-    return f"({shares.min():.0%}, {shares.max():.0%})"

@@ -2,7 +2,7 @@
 
 What is common to all inputs is by far the greater part of a pooled feature. A linear layer on it learns one decision
 for all of them long before it tells them apart, and once that decision is certain it has no gradient left: gates and
-policy networks on plain features end with one policy (docs/dynamic_depth.md). Neither paper does this.
+policy networks on plain features end with one policy (docs/dynamic_gates.md). Neither paper does this.
 Shapes: B batch, D features.
 """
 

@@ -16,7 +16,7 @@ for what it computes; a trial is priced as if all of it were the third stage, th
 `search_spaces.dynamic.skipping` runs the network without what it drops.
 
 Differences: shares, learning rates, here multiples of the study's, penalties, and which policies the chain learns under
-are ours, chosen on MNIST for a chain of ten blocks and a training of minutes (docs/dynamic_depth.md); the policy
+are ours, chosen on MNIST for a chain of ten blocks and a training of minutes (docs/dynamic_gates.md); the policy
 network standardises its features and begins with keeping what it is not sure of (`policy_network`); the code's bonus
 for entropy counts -p log p alone, so that it also pays for dropping, and for blocks outside the curriculum too; in its
 joint stage the policy's loss is a sum over the batch beside a mean, which Adam does not see; the paper's first block of
