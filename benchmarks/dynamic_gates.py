@@ -1,6 +1,6 @@
 """Gates and policies: which blocks an input may skip, at which accuracy, and whether easy inputs skip more.
 
-    python benchmarks/dynamic_gates.py train [--comparisons "MNIST, 20 epochs"] [--networks blockdrop ...] [--seeds 5]
+    python benchmarks/dynamic_gates.py train [--comparisons "MNIST, 20 epochs"] [--networks blockdrop ...] [--seeds 3 4 5 6 7]
     python benchmarks/dynamic_gates.py report [--comparisons "MNIST, 20 epochs"]
 
 `train` adds what docs/dynamic_gates.csv lacks, a line as soon as a training has ended, and then prints the tables.
@@ -32,7 +32,7 @@ def main() -> None:
         command.add_argument("--comparisons", nargs="+", choices=COMPARISONS, default=list(COMPARISONS)[:2])
         if name == "train":
             command.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
-            command.add_argument("--seeds", type=int, default=5)
+            command.add_argument("--seeds", nargs="+", type=int, default=[3, 4, 5, 6, 7])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{describe_machine()}\n", flush=True)
@@ -42,13 +42,13 @@ def main() -> None:
         dynamic_gates_report.tables(RESULTS, comparison)
 
 
-def _train_missing(comparisons: Sequence[str], names: Sequence[str], seeds: int) -> None:
+def _train_missing(comparisons: Sequence[str], names: Sequence[str], seeds: Sequence[int]) -> None:
     """Seed by seed, so that whatever is there can be compared."""
     columns = [field.name for field in fields(Line)]
     if not RESULTS.exists():
         RESULTS.write_text(",".join(columns) + "\n")
     for comparison in comparisons:
-        for seed in range(seeds):
+        for seed in seeds:
             for name in names:
                 if _is_done(comparison, name, seed):
                     continue
