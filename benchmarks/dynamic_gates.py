@@ -1,6 +1,6 @@
 """Gates and policies: which blocks an input may skip, at which accuracy, and whether easy inputs skip more.
 
-    python benchmarks/dynamic_gates.py train [--comparisons "MNIST, 20 epochs"] [--networks blockdrop ...] [--seeds 3 4 5 6 7]
+    python benchmarks/dynamic_gates.py train [--comparisons "MNIST, 20 epochs"] [--networks blockdrop ...] [--seeds 3 4]
     python benchmarks/dynamic_gates.py report [--comparisons "MNIST, 20 epochs"]
 
 `train` adds what docs/dynamic_gates.csv lacks, a line as soon as a training has ended, and then prints the tables.

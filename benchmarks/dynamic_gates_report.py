@@ -24,10 +24,17 @@ def tables(path: Path, comparison: str) -> None:
     if lines.empty:
         return
     names = [name for name in dict.fromkeys(lines.network) if name != FULL]
-    full = _of(lines, FULL, "test_accuracy")
     print(f"\n### {comparison}: what is skipped, and at which accuracy\n")
     head(
-        *("network", "seeds", "epochs", "training FLOPs", "test accuracy", "against static-10, points"),
+        *(
+            "network",
+            "seeds",
+            "epochs",
+            "training FLOPs",
+            "test accuracy",
+            "against static-10, points",
+            "on validation data",
+        ),
         *("FLOPs", "of which deciding", "blocks dropped", "policies on test inputs"),
     )
     for name in [FULL, *names]:
@@ -35,7 +42,8 @@ def tables(path: Path, comparison: str) -> None:
         of_name = lines[lines.network == name]
         row(
             *(name, str(len(accuracy)), _range(of_name.epochs, ""), f"{of_name.training_share.mean():.1%}"),
-            *(f"{100 * accuracy.mean():.2f}", difference(accuracy, full) if name != FULL else ""),
+            f"{100 * accuracy.mean():.2f}",
+            *(_against(lines, name, column) if name != FULL else "" for column in ("test_accuracy", "val_accuracy")),
             *(_share(lines, name, "test_flops"), f"{of_name.decision_flops.mean():.2%}"),
             *(_share(lines, name, "dropped"), _range(of_name.policies, "")),
         )
@@ -63,6 +71,11 @@ def tables(path: Path, comparison: str) -> None:
                 name,
                 *(f"{100 * one.mean():.2f} ({100 * one.min():.2f}, {100 * one.max():.2f})" for one in (hard, soft)),
             )
+
+
+def _against(lines: pd.DataFrame, name: str, column: str) -> str:
+    """The difference from the static chain."""
+    return difference(_of(lines, name, column), _of(lines, FULL, column))
 
 
 def _of(lines: pd.DataFrame, name: str, column: str) -> pd.Series:
