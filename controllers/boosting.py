@@ -1,16 +1,18 @@
-"""Boosting: a network of learned depth, trained on while that helps, then shallow ones on top of it.
+"""Boosting: a network of learned depth, and shallow ones on top of it once it has memorised its examples.
 
 An elastic supernet learns the depth of the first member, which goes on with the weights of that prefix. A supernet
 whose training was too short for any level to beat a guess knows nothing of depths; the first member then has the middle
 one, and fresh weights.
 
-The rest of the budget is spent in equal parts. While training on helps, the first member is trained on. Two losses say
-when it no longer does: its training loss is far below its validation loss, so that more training would memorise; or
-its validation loss has hardly fallen in the last part, so that fresh weights promise more. From then on every part
-trains a new member on top of the sum so far. The last layer of a new member starts at zero, so that the sum goes on
-from where it is, and the members before it stay as they are. A network that has memorised its examples is too sure of
-them to leave anything to learn; so its logits are divided by the root of its temperature, which is half of what would
-calibrate it.
+The first member is trained on one schedule over all that is left of the budget, and judged once on the way. Usually it
+still learns, and goes on as if nobody had looked. But if its training loss is far below its validation loss by then, it
+would only memorise its examples better; and if it is still not far below the loss of a guess, more training promises
+little. In both cases it stays as it is, and what is left trains new members, one after the other, each on top of the
+sum so far.
+
+The last layer of a new member starts at zero, so that the sum goes on from where it is, and the members before it stay
+as they are. A network that has memorised its examples is too sure of them to leave anything to learn; so its logits are
+divided by the root of its temperature, which is half of what would calibrate it.
 
 Networks as weak learners of gradient boosting are GrowNet (Badirli et al., 2020, arXiv 2002.07971); growth by members
 as well as by levels is AdaNet (Cortes et al., ICML 2017, arXiv 1607.01097); temperatures are Guo et al.'s (ICML 2017,
@@ -30,11 +32,10 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from controllers.fixed import as_long_as_paid
-from controllers.growing import finishing
 from controllers.one_shot import OneShot
 from controllers.supernets import supernet_proposal
 from controllers.trial import AS_LONG_AS_PAID, TEMPERATURE, Proposal, Status, Trial
-from search_spaces.errors import InvalidInput, SearchExhausted
+from search_spaces.errors import SearchExhausted
 from search_spaces.readings import LEVEL_LOSS
 from search_spaces.relaxations.chains import architecture_of, chain_of_depths, check_depths, middle_depth
 from search_spaces.space import SearchSpace
@@ -46,7 +47,7 @@ GUESSING = 0.95
 
 @dataclass(kw_only=True, config=CONFIG)
 class Boosting:
-    """The supernet, unless the depth is given; the first member; then parts that train it on or add to it."""
+    """The supernet, unless the depth is given; the first member, judged on its way; then members on top of it."""
 
     space: SearchSpace = Field(repr=False)
     seed: int
@@ -54,17 +55,16 @@ class Boosting:
     """Depth of the first member; none: an elastic supernet learns it."""
     search_share: float = Field(default=0.1, gt=0, lt=1)
     """Part of the run's budget that the supernet is trained for."""
-    first_share: float = Field(default=0.4, gt=0, lt=1)
-    """Part of the run's budget that the first member is trained for at first."""
-    num_parts: int = Field(default=3, ge=1)
-    """Equal parts that the rest is spent in: each trains the first member on, or a new one."""
-    memorised_below: float = Field(default=0.5, ge=0)
-    """Training loss by validation loss, below which a sum counts as one that has memorised its examples."""
-    stuck_above: float = Field(default=0.95, ge=0)
-    """Validation loss by that before the last part, above which training on counts as of no use."""
+    judged_at: float = Field(default=0.45, gt=0, lt=1)
+    """Part of the first member's training after which it is judged."""
+    memorised_below: float = Field(default=0.7, ge=0)
+    """Training loss by validation loss, below which a network counts as one that memorises its examples."""
+    slow_above: float = Field(default=0.4, ge=0)
+    """Validation loss by that of a uniform guess, above which a network counts as one that learns too slowly."""
+    num_members: int = Field(default=4, ge=1)
+    """New members on top of a first one that memorises or is slow; they share equally what is left."""
     member_depth: int | None = None
-    """Depth of a new member on one that has memorised; none: the smallest of the space. On one that is stuck, a new
-    member is as deep as the first."""
+    """Depth of a new member; none: the smallest of the space."""
     calibration: float = Field(default=0.5, ge=0, le=1)
     """Power of the first member's temperature that its logits are divided by under new members; 0: they stay."""
 
@@ -73,11 +73,9 @@ class Boosting:
         for name, depth in (("depth", self.depth), ("member_depth", self.member_depth)):
             if depth is not None:
                 check_depths((depth,), self._depths, field=name)
-        if self.search_share + self.first_share >= 1:
-            raise InvalidInput(f"with search_share must leave something, got {self.first_share:g}", field="first_share")
-        self._member_depth = self.member_depth or min(self._depths)
         self._search = self._elastic() if self.depth is None else None
         self._first = 0 if self._search is None else 1
+        self._member_depth = self.member_depth or min(self._depths)
         self._told: dict[int, Trial] = {}
 
     def ask(self, number: int, pending: Sequence[Trial] = ()) -> Proposal | None:
@@ -86,17 +84,14 @@ class Boosting:
             assert self._search is not None
             return self._search.ask(number)
         if step == 0:
-            proposal = self._first_member()
-            return proposal and replace(proposal, budget_share=self.first_share, calibrate=True, keep=True)
+            return self._first_member()
         line = [self._told[index] for index in range(self._first, number) if index in self._told]
         if failed := [trial for trial in line if trial.status is not Status.COMPLETE]:
             raise SearchExhausted(f"trial {failed[0].number} failed: {failed[0].reason}")
-        if step > self.num_parts:
-            raise SearchExhausted("the budget's last part is spent")
-        if len(line) < step:
+        if not line:
             return None
-        proposal = self._new_member(line[-1]) if self._is_trained(line) else self._training_on(line[-1])
-        return replace(proposal, budget_share=None if step == self.num_parts else self._part())
+        proposal = self._following(line)
+        return proposal if len(line) == step else None
 
     def tell(self, trial: Trial) -> None:
         self._told[trial.number] = trial
@@ -123,8 +118,12 @@ class Boosting:
         """What the supernet points to, or the depth that is given or guessed; None: the supernet is not trained."""
         if self._search is None or self._has_learned_nothing():
             depth = self.depth if self.depth is not None else middle_depth(self._depths)
-            return as_long_as_paid(architecture_of(self._chain, depth))
-        return self._search.ask(self._first)
+            proposal = as_long_as_paid(architecture_of(self._chain, depth))
+        elif (derived := self._search.ask(self._first)) is not None:
+            proposal = derived
+        else:
+            return None
+        return replace(proposal, pause=self.judged_at, calibrate=True, keep=True)
 
     def _has_learned_nothing(self) -> bool:
         """Whether the supernet has failed, or no level of it does better than a guess."""
@@ -136,39 +135,50 @@ class Boosting:
         losses = [measured.readings[LEVEL_LOSS][depth] for depth in self._depths]
         return min(losses) > GUESSING * math.log(self._chain.num_classes)
 
-    def _part(self) -> float:
-        """Of the run's budget."""
-        searched = 0.0 if self._search is None else self.search_share
-        return (1 - searched - self.first_share) / self.num_parts
+    def _following(self, line: Sequence[Trial]) -> Proposal:
+        """What follows the first member, and what came after it.
 
-    def _is_trained(self, line: Sequence[Trial]) -> bool:
-        """Whether training on is of no use. It never is again once there are members on top."""
-        if line[-1].architecture is None or self._has_memorised(line[-1]):
-            return True
-        return len(line) > 1 and _loss(line[-1], "val") > self.stuck_above * _loss(line[-2], "val")
+        Raises:
+            SearchExhausted: nothing does.
+        """
+        judged = line[0]
+        if self._needs_members(judged):
+            if len(line) > self.num_members:
+                raise SearchExhausted("all members are trained")
+            return self._new_member(line)
+        if len(line) > 1 or not judged.proposal.resumable:
+            raise SearchExhausted("the first member is trained")
+        return going_on(judged)
 
-    def _has_memorised(self, trial: Trial) -> bool:
-        return _loss(trial, "train") < self.memorised_below * _loss(trial, "val")
+    def _needs_members(self, judged: Trial) -> bool:
+        """Whether more training of the first member promises little."""
+        assert judged.measurement is not None
+        train, validation = (judged.measurement.metrics[f"{split}_loss"] for split in ("train", "val"))
+        memorises = train < self.memorised_below * validation
+        return memorises or validation > self.slow_above * math.log(self._chain.num_classes)
 
-    def _training_on(self, parent: Trial) -> Proposal:
-        """The first member once more, from where it is."""
-        return replace(finishing(parent), calibrate=True, keep=True)
-
-    def _new_member(self, parent: Trial) -> Proposal:
-        """One more member on top of those that `parent` holds."""
-        depths = _depths(parent)
-        depth = self._member_depth if self._has_memorised(parent) else depths[0]
-        is_first = parent.architecture is not None
+    def _new_member(self, line: Sequence[Trial]) -> Proposal:
+        """One more member on top of the first and those that followed it."""
+        first, parent = line[0], line[-1]
+        assert first.architecture is not None
+        depths = [first.architecture.depth] + [self._member_depth] * len(line)
+        is_last = len(line) == self.num_members
         return replace(
-            supernet_proposal({"name": "ensemble", "depths": [*depths, depth], "mix": "sum"}),
+            supernet_proposal({"name": "ensemble", "depths": depths, "mix": "sum"}),
             epochs=AS_LONG_AS_PAID,
             min_epochs=1,
+            budget_share=None if is_last else self._member_share(),
             parent=parent.number,
-            inherits={"members": len(depths), "temperature": self._softening(parent) if is_first else 1.0},
+            inherits={"members": len(line), "temperature": self._softening(first) if parent is first else 1.0},
             deliverable=True,
             keep=True,
             prunable=False,
         )
+
+    def _member_share(self) -> float:
+        """Part of the run's budget."""
+        searched = 0.0 if self._search is None else self.search_share
+        return (1 - searched) * (1 - self.judged_at) / self.num_members
 
     def _softening(self, trial: Trial) -> float:
         """What the logits of a first member are divided by."""
@@ -177,13 +187,14 @@ class Boosting:
         return math.pow(temperature, self.calibration)
 
 
-def _loss(trial: Trial, split: str) -> float:
-    assert trial.measurement is not None
-    return trial.measurement.metrics[f"{split}_loss"]
-
-
-def _depths(trial: Trial) -> tuple[int, ...]:
-    """Of the members of a sum, or of the one network."""
-    if trial.architecture is not None:
-        return (trial.architecture.depth,)
-    return tuple(trial.proposal.relaxation["depths"])
+def going_on(parent: Trial) -> Proposal:
+    """The rest of the training of a network that paused."""
+    assert parent.measurement is not None
+    return replace(
+        parent.proposal,
+        epochs=parent.proposal.schedule_epochs,
+        parent=parent.number,
+        inherits={},
+        resumed_epochs=parent.measurement.epochs,
+        pause=None,
+    )

@@ -80,6 +80,9 @@ class Proposal:
     schedule, seed and epoch count. Only the epochs beyond are trained and paid. 0: a training of its own."""
     schedule_epochs: int | None = None
     """Epochs that the learning-rate schedule spans, never fewer than `epochs`; None: the trial's own."""
+    pause: float | None = None
+    """Part of the epochs that the budget pays for after which this trial ends, so that its controller can judge it. The
+    schedule spans them all, and another trial may go on. Whoever grants them puts `epochs` and `schedule_epochs`."""
     prunable: bool = True
     """Whether the study's scheduler may stop the trial early."""
     controller_flops: int = 0

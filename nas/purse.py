@@ -22,6 +22,14 @@ class Grant:
     epochs: int
     reserved: int
     """In the atoms of the run's unit, the controller's work included."""
+    schedule_epochs: int | None = None
+    """Epochs that a trial which pauses would be granted otherwise."""
+
+    def settled(self, proposal: Proposal) -> Proposal:
+        """The proposal, with its own lengths if only the grant could say them."""
+        if self.schedule_epochs is None:
+            return proposal
+        return replace(proposal, epochs=self.epochs, schedule_epochs=self.schedule_epochs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +54,12 @@ class Purse:
             share = int(proposal.budget_share * self.plan.budget)
             amount = min(amount, max(share, costs.price(fewest)))
         epochs = min(wanted, costs.affordable(amount))
-        return Grant(epochs=epochs, reserved=costs.price(epochs)) if epochs >= fewest else None
+        if epochs < fewest:
+            return None
+        if proposal.pause is None:
+            return Grant(epochs=epochs, reserved=costs.price(epochs))
+        first = max(fewest, round(proposal.pause * epochs))
+        return Grant(epochs=first, reserved=costs.price(first), schedule_epochs=epochs)
 
     def wanted(self, proposal: Proposal) -> int:
         """Epochs that the proposal asks for."""

@@ -246,7 +246,7 @@ class Run:
         if seed is None:
             stream = ("final",) if proposal.kind is Kind.FINAL else ("trial", number)
             seed = derive_seed(self.study.spec.seed, self.plan.seed, *stream)
-        trial = Trial(number=number, proposal=proposal, epochs=granted.epochs, seed=seed)
+        trial = Trial(number=number, proposal=granted.settled(proposal), epochs=granted.epochs, seed=seed)
         self.num_trials += 1
         self.log.write(
             TrialStarted(

@@ -37,8 +37,16 @@ def members(proposal):
     return tuple(proposal.relaxation["depths"])
 
 
-def test_the_supernet_then_its_prefix_which_is_trained_on_while_it_learns():
-    controller = boosting(search_share=0.2, first_share=0.3, num_parts=2)
+def paused(controller, number, *, epochs=9, schedule_epochs=20, **losses):
+    """Tell the first member as a run does that could pay for 20 epochs."""
+    proposal = replace(controller.ask(number), epochs=epochs, schedule_epochs=schedule_epochs)
+    trial = scored(number, proposal, 0.5)
+    metrics = {"val_accuracy": 0.5, "train_loss": 0.2, "val_loss": 0.2, **losses}
+    controller.tell(replace(trial, measurement=replace(trial.measurement, epochs=epochs, metrics=metrics)))
+
+
+def test_the_supernet_then_its_prefix_whose_training_goes_on_while_it_learns():
+    controller = boosting(search_share=0.2, judged_at=0.3)
     supernet = controller.ask(0)
     assert (supernet.relaxation["name"], supernet.budget_share, supernet.keep) == ("elastic", 0.2, True)
     assert controller.ask(1) is None
@@ -46,32 +54,34 @@ def test_the_supernet_then_its_prefix_which_is_trained_on_while_it_learns():
     assert controller.recommend() is None
     first = controller.ask(1)
     assert (first.architecture.depth, first.parent, first.inherits["blocks"]) == (4, 0, [1, 2, 3, 4])
-    assert (first.epochs, first.budget_share, first.keep, first.calibrate) == (AS_LONG_AS_PAID, 0.3, True, True)
+    assert (first.epochs, first.budget_share, first.pause, first.keep) == (AS_LONG_AS_PAID, None, 0.3, True)
     assert controller.ask(2) is None
-    tell(controller, 1, train_loss=0.5, val_loss=1.0)  # not below one half
+    paused(controller, 1, train_loss=0.14, val_loss=0.2)  # not below seven tenths
     assert controller.recommend() == 1
-    second = controller.ask(2)
-    assert (second.architecture.depth, second.parent, second.inherits["blocks"]) == (4, 1, [1, 2, 3, 4])
-    assert (second.epochs, second.keep, second.calibrate) == (AS_LONG_AS_PAID, True, True)
-    assert second.budget_share == pytest.approx((1 - 0.2 - 0.3) / 2)
-    tell(controller, 2, train_loss=0.475, val_loss=0.95)  # a twentieth less than before: it still learns
-    last = controller.ask(3)
-    assert (last.architecture.depth, last.parent, last.budget_share) == (4, 2, None)
-    tell(controller, 3)
-    assert controller.recommend() == 3
-    with pytest.raises(SearchExhausted, match="the budget's last part is spent"):
-        controller.ask(4)
+    rest = controller.ask(2)
+    assert (rest.architecture.depth, rest.parent, rest.resumed_epochs) == (4, 1, 9)
+    assert (rest.epochs, rest.schedule_epochs, rest.pause) == (20, 20, None)
+    assert not rest.inherits, "it is the same training"
+    tell(controller, 2, train_loss=0.0)
+    assert controller.recommend() == 2
+    with pytest.raises(SearchExhausted, match="the first member is trained"):
+        controller.ask(3)
 
 
-def test_one_that_is_stuck_gets_members_as_deep_as_itself():
-    controller = boosting(depth=4, num_parts=3)
-    tell(controller, 0, train_loss=1.0, val_loss=1.0)
-    assert controller.ask(1).architecture.depth == 4
-    tell(controller, 1, train_loss=1.0, val_loss=0.951, temperature=9.0)
-    second = controller.ask(2)
-    assert (members(second), second.parent, second.inherits) == ((4, 4), 1, {"members": 1, "temperature": 3.0})
-    tell(controller, 2, train_loss=0.09, val_loss=0.2)
-    assert members(controller.ask(3)) == (4, 4, 1), "it has memorised now"
+def test_a_training_of_one_epoch_has_nothing_to_go_on_with():
+    controller = boosting(depth=2)
+    paused(controller, 0, epochs=1, schedule_epochs=1)
+    with pytest.raises(SearchExhausted, match="the first member is trained"):
+        controller.ask(1)
+
+
+@pytest.mark.parametrize(("loss", "goes_on"), [(0.277, True), (0.278, False)])
+def test_one_that_is_still_near_a_guess_gets_members(loss, goes_on):
+    """0.4 of ln 2 is 0.27726."""
+    controller = boosting(depth=4)
+    paused(controller, 0, train_loss=loss, val_loss=loss)
+    following = controller.ask(1)
+    assert following.resumed_epochs == 9 if goes_on else members(following) == (4, 1)
 
 
 @pytest.mark.parametrize(("loss", "depth", "parent"), [(0.66, 2, None), (0.65, 4, 0)])
@@ -80,7 +90,7 @@ def test_a_supernet_that_only_guesses_has_no_say(loss, depth, parent):
     controller = boosting()
     tell(controller, 0, level_loss=(0.1, 0.69, loss, 0.1, 0.69))
     first = controller.ask(1)
-    assert (first.architecture.depth, first.parent, first.budget_share) == (depth, parent, 0.4)
+    assert (first.architecture.depth, first.parent, first.pause) == (depth, parent, 0.45)
 
 
 def test_a_supernet_that_failed_has_none_either():
@@ -89,23 +99,22 @@ def test_a_supernet_that_failed_has_none_either():
     assert (controller.ask(1).architecture.depth, controller.ask(1).parent) == (2, None)
 
 
-def test_new_members_on_one_that_has_memorised():
-    controller = boosting(search_share=0.2, first_share=0.3, num_parts=2)
+def test_new_members_on_one_that_memorises():
+    controller = boosting(search_share=0.2, judged_at=0.3, num_members=2)
     tell(controller, 0)
-    tell(controller, 1, train_loss=0.49, val_loss=1.0, score=0.9, temperature=2.25)
+    paused(controller, 1, train_loss=0.139, val_loss=0.2, temperature=2.25)
     second = controller.ask(2)
     assert (members(second), second.parent, second.inherits) == ((4, 1), 1, {"members": 1, "temperature": 1.5})
-    assert second.budget_share == pytest.approx((1 - 0.2 - 0.3) / 2)
+    assert second.budget_share == pytest.approx((1 - 0.2) * (1 - 0.3) / 2)
     assert (second.recipe, second.deliverable, second.keep) == ("standard", True, True)
-    tell(controller, 2, score=0.8)
+    tell(controller, 2, score=0.4)
     third = controller.ask(3)
     assert third.inherits == {"members": 2, "temperature": 1.0}, "once is enough"
-    assert (members(third), third.parent) == ((4, 1, 4), 2), "what has members is never trained on"
-    assert third.budget_share is None
+    assert (members(third), third.parent, third.budget_share) == ((4, 1, 1), 2, None)
     assert controller.recommend() == 2  # the sum, although the first alone scored more
-    tell(controller, 3, score=0.7)
+    tell(controller, 3, score=0.3)
     assert controller.recommend() == 3
-    with pytest.raises(SearchExhausted, match="the budget's last part is spent"):
+    with pytest.raises(SearchExhausted, match="all members are trained"):
         controller.ask(4)
 
 
@@ -121,14 +130,14 @@ def test_a_first_member_is_softened_never_sharpened(calibration, temperature, by
 def test_a_given_depth_is_not_searched():
     first = boosting(depth=2).ask(0)
     assert (first.kind, first.architecture.depth, first.parent) == (Kind.ARCHITECTURE, 2, None)
-    assert (first.epochs, first.budget_share, first.keep) == (AS_LONG_AS_PAID, 0.4, True)
+    assert (first.epochs, first.pause, first.calibrate, first.keep) == (AS_LONG_AS_PAID, 0.45, True, True)
 
 
 def test_a_member_that_fails_ends_the_search_but_not_the_run():
-    controller = boosting(depth=2, member_depth=2, num_parts=3)
+    controller = boosting(depth=2, member_depth=2, judged_at=0.25, num_members=3)
     tell(controller, 0, train_loss=0.0)
     assert members(controller.ask(1)) == (2, 2)
-    assert controller.ask(1).budget_share == pytest.approx(0.6 / 3)
+    assert controller.ask(1).budget_share == pytest.approx(0.75 / 3)
     controller.tell(failed(1, controller.ask(1)))
     with pytest.raises(SearchExhausted, match="trial 1 failed"):
         controller.ask(2)
@@ -148,7 +157,7 @@ def test_without_a_first_member_there_is_nothing():
     [
         ({"depth": 3}, r"depth: must be among the space's depths .*, got \[3\]"),
         ({"member_depth": 8}, r"member_depth: must be among the space's depths .*, got \[8\]"),
-        ({"search_share": 0.5, "first_share": 0.5}, "first_share: with search_share must leave something, got 0.5"),
+        ({"judged_at": 1.0}, "judged_at: must be less than 1, got 1.0"),
     ],
 )
 def test_bad_options(options, message):

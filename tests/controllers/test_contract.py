@@ -42,7 +42,9 @@ EXAMPLES = {
     "adanet": Example(space=CHAIN, num_proposals=3, uses_seed=False),  # no ensemble is better than the first
     "asha": Example(options={"max_epochs": 9, "reduction_factor": 2}),
     "autogrow": replace(GROWN, num_proposals=4 + 1, options={"patience": 5}),  # its fourth stage fails
-    "boosting": Example(space=CHAIN, num_proposals=1 + 1 + 3, uses_seed=False, num_failing=1 + 1),
+    "boosting": Example(
+        space=CHAIN, options={"memorised_below": 100}, num_proposals=1 + 1 + 4, uses_seed=False, num_failing=1 + 1
+    ),
     "brute_force": Example(space=SMALL, num_proposals=12 + 12**2),
     "cmaes": Example(options={"population": 4}),
     "distillation": Example(
@@ -72,7 +74,7 @@ GOLDEN = {
     "adanet": "aef284cf920dab49",
     "asha": "22cf651ef67c538f",
     "autogrow": "ffd91ac6069d3545",
-    "boosting": "a7a758cb64b4c82d",
+    "boosting": "d10b2755c4d745e1",
     "brute_force": "f47fd0e2c14ea7fd",
     "cmaes": "bf2b6e7f706b3236",
     "distillation": "0fcf5412dd85e4ea",

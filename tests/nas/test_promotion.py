@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from controllers.cost import Charge, ChargeKind, Cost, Unit, total
-from controllers.trial import SCORE, Kind, Measurement, Proposal, Status
+from controllers.trial import AS_LONG_AS_PAID, SCORE, Kind, Measurement, Proposal, Status
 from nas.driver import Driver
 from nas.records import Account, TrialFinished, TrialLost
 from nas.settlement import bill
@@ -381,3 +381,34 @@ def test_the_parent_folder_of_a_repeat_is_the_one_with_the_files(driver):
     job = driver.next().job
     assert (job.proposal.parent, job.parent_folder) == (1, driver.files / "000" / "000000")
     fakes.check_parent(job)
+
+
+@pytest.mark.parametrize(
+    ("share", "pause", "first", "whole"),
+    [
+        (None, 0.5, 10, 20),
+        (0.6, 0.25, 3, 12),  # 1,260 of 2,100 FLOPs pay for twelve epochs
+        (0.1, 0.3, 1, 2),  # for two; the first part has one at least
+        (0.05, 0.5, 1, 1),  # for one
+    ],
+)
+def test_a_trial_that_pauses_is_granted_a_part_of_the_schedule_it_could_pay_for(plan, share, pause, first, whole):
+    made = plan(budget=2100)
+    one = network(made)
+    paused = Proposal(
+        architecture=one, epochs=AS_LONG_AS_PAID, min_epochs=1, budget_share=share, pause=pause, prunable=False
+    )
+    study = scripted(made, paused if share else replace(paused, epochs=20), resume(one, 0, first, whole))
+    trial = study.propose().trial
+    assert (trial.epochs, trial.proposal.epochs, trial.proposal.schedule_epochs) == (first, first, whole)
+    assert study.runs[0].ledger.reservation(0) == first * EPOCH
+    study.finish(0, 0, measured(trial, 0.5))
+    rest = study.propose().trial
+    if whole == first:
+        assert (rest.number, rest.status, rest.proposal.kind) == (2, Status.RUNNING, Kind.CONTINUATION)
+    else:
+        assert (rest.epochs, rest.seed, study.runs[0].ledger.reservation(1)) == (
+            whole,
+            trial.seed,
+            (whole - first) * EPOCH,
+        )

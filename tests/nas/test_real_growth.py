@@ -27,7 +27,7 @@ FILE = {
 METHODS = {
     "adanet": {},
     "autogrow": {"patience": 4},
-    "boosting": {"memorised_below": 100, "num_parts": 2},  # whatever it has learned
+    "boosting": {"memorised_below": 100, "num_members": 2},  # whatever it has learned
     "distillation": {"student": {"depth": 1}},
     "lottery_ticket": {"num_rounds": 3},
     "magnitude_pruning": {"num_rounds": 3, "scope": "global"},
@@ -42,13 +42,14 @@ METHODS = {
 }
 
 
-def play(method, tmp_path, *, killed_after=None):
+def play(method, tmp_path, *, killed_after=None, **options):
     """Carry out the study; the driver may be thrown away after some trials and made again from the database.
 
     Returns:
         the tables, and the jobs by number with the weights that every trial of the search ended with.
     """
-    plan = Plan(parse_spec({**FILE, "methods": [{"method": method, **METHODS[method]}]}))
+    options = options or METHODS[method]
+    plan = Plan(parse_spec({**FILE, "methods": [{"method": method, **options}]}))
     jobs, weights = {}, {}
     with open_store(f"sqlite:///{tmp_path / 'nas.db'}") as store:
         study_id = store.create_study("study", dump_spec(plan.spec), plan.runs, {})
@@ -173,3 +174,18 @@ def test_members_that_stay_as_they_are_are_priced_as_such(method, tmp_path):
     for number, job in heirs.items():
         epoch = plan.prices.pricer.epoch_cost(job.proposal, plan.spec.training)
         assert paid[number] == epoch.flops * job.epochs
+
+
+def test_a_first_member_that_was_judged_and_goes_on_is_the_training_that_nobody_looked_at(tmp_path):
+    """To the bit, and for the same FLOPs."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "other").mkdir()
+    options = {"depth": 3, "judged_at": 0.3, "memorised_below": 0, "slow_above": 1.5}
+    judged, jobs, weights = play("boosting", tmp_path / "one", **options)
+    whole, whole_jobs, whole_weights = play("fixed", tmp_path / "other", architecture={"depth": 3})
+    job, expected = whole_jobs[0], whole_weights[0]
+    assert (jobs[0].epochs, jobs[1].epochs) == (round(0.3 * job.epochs), job.epochs)
+    assert judged["runs"]["choice"].item() == 1
+    assert judged["runs"]["spent"].item() == whole["runs"]["spent"].item()
+    assert weights[1].keys() == expected.keys()
+    assert all(torch.equal(weights[1][name], tensor) for name, tensor in expected.items())
