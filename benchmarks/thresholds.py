@@ -26,18 +26,16 @@ import torch
 from as_markdown import head, row
 from depth_tasks import FASHION, images
 from machine import describe_machine
+from trained import train_supernet
 
 from controllers.controller import Controller
 from controllers.grid import Grid
 from controllers.random import Random
 from controllers.thresholds import CachedExits, search, seeded_evolution
-from search_spaces import make_space
 from search_spaces.dynamic.exit_rules import confidence
 from search_spaces.dynamic.operating_point import exit_flops
 from search_spaces.dynamic.threshold_space import DIGITS, ThresholdSpace, quantiles
-from search_spaces.relaxations import make_relaxation
-from workers.batches import Batches
-from workers.recipes import make_recipe
+from search_spaces.relaxations.multi_exit import MultiExitNetwork
 from workers.tasks import Split, make_task
 from workers.training import Training
 
@@ -55,16 +53,8 @@ def trained(task: Mapping[str, Any], seed: int) -> tuple[CachedExits, CachedExit
     """What one network says on validation and on test data."""
     made = make_task(task)
     data = made.load()
-    space = make_space(SPACE, input_shape=data.input_shape, num_classes=data.num_classes)
-    torch.manual_seed(seed)
-    network = make_relaxation({"name": "multi_exit"}).supernet(space)
-    batches = Batches(data, batch_size=TRAINING.batch_size, seed=seed)
-    recipe = make_recipe("standard", network, {}, training=TRAINING, num_steps=TRAINING.epochs * len(batches))
-    for epoch in range(TRAINING.epochs):
-        for train, validation in batches.epoch(epoch):
-            for phase in recipe.phases(epoch):
-                phase.step(train, validation)
-    network.eval()
+    network, _ = train_supernet({"name": "multi_exit"}, space=SPACE, task=task, training=TRAINING, seed=seed)
+    assert isinstance(network, MultiExitNetwork)
 
     @torch.no_grad()
     def cache(split: Split) -> CachedExits:

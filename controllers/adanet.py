@@ -11,12 +11,11 @@ allows; members do not feed each other's layers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from controllers.supernets import supernet_proposal
+from controllers.supernets import whole_supernet
 from controllers.trial import Proposal, Status, Trial
 from search_spaces.errors import SearchExhausted
 from search_spaces.relaxations.chains import chain_of_depths
@@ -89,15 +88,12 @@ class AdaNet:
 
     def _candidate(self, members: tuple[int, ...], *, parent: Trial | None) -> Proposal:
         ensemble = Ensemble(depths=members, complexity=self.complexity, sparsity=self.sparsity)
-        return replace(
-            supernet_proposal({"name": "ensemble", **dump(ensemble)}),
+        return whole_supernet(
+            {"name": "ensemble", **dump(ensemble)},
             epochs=self.stage_epochs or self.trial_epochs,
-            min_epochs=1,
             parent=parent.number if parent else None,
             inherits={"members": len(members) - 1} if parent else {},
-            deliverable=True,
             keep=True,
-            prunable=False,
         )
 
 

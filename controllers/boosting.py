@@ -33,8 +33,8 @@ from pydantic.dataclasses import dataclass
 
 from controllers.fixed import as_long_as_paid
 from controllers.one_shot import OneShot
-from controllers.supernets import supernet_proposal
-from controllers.trial import AS_LONG_AS_PAID, TEMPERATURE, Proposal, Status, Trial
+from controllers.supernets import whole_supernet
+from controllers.trial import TEMPERATURE, Proposal, Status, Trial
 from search_spaces.errors import SearchExhausted
 from search_spaces.readings import LEVEL_LOSS
 from search_spaces.relaxations.chains import architecture_of, chain_of_depths, check_depths, middle_depth
@@ -163,16 +163,12 @@ class Boosting:
         assert first.architecture is not None
         depths = [first.architecture.depth] + [self._member_depth] * len(line)
         is_last = len(line) == self.num_members
-        return replace(
-            supernet_proposal({"name": "ensemble", "depths": depths, "mix": "sum"}),
-            epochs=AS_LONG_AS_PAID,
-            min_epochs=1,
+        return whole_supernet(
+            {"name": "ensemble", "depths": depths, "mix": "sum"},
             budget_share=None if is_last else self._member_share(),
             parent=parent.number,
             inherits={"members": len(line), "temperature": self._softening(first) if parent is first else 1.0},
-            deliverable=True,
             keep=True,
-            prunable=False,
         )
 
     def _member_share(self) -> float:

@@ -16,8 +16,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from controllers.fixed import as_long_as_paid
-from controllers.supernets import supernet_proposal
-from controllers.trial import AS_LONG_AS_PAID, Proposal, Status, Trial
+from controllers.supernets import whole_supernet
+from controllers.trial import Proposal, Status, Trial
 from search_spaces.architecture import Option
 from search_spaces.errors import SearchExhausted
 from search_spaces.relaxations.chains import chain_with
@@ -56,14 +56,10 @@ class Distillation:
         distilled.check(self.space)
         _, teacher = chain_with(self.space, self.teacher, method="distillation", field="teacher")
         self._teacher = replace(as_long_as_paid(teacher), budget_share=self.teacher_share, keep=True)
-        self._student = replace(
-            supernet_proposal({"name": "distilled", **dump(distilled)}),
-            epochs=AS_LONG_AS_PAID,
-            min_epochs=1,
+        self._student = whole_supernet(
+            {"name": "distilled", **dump(distilled)},
             parent=0,
             inherits={"role": "teacher"},
-            deliverable=True,
-            prunable=False,
         )
         self._told: dict[int, Trial] = {}
 

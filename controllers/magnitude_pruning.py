@@ -20,8 +20,8 @@ from dataclasses import replace
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from controllers.supernets import supernet_proposal
-from controllers.trial import AS_LONG_AS_PAID, Proposal, Status, Trial
+from controllers.supernets import whole_supernet
+from controllers.trial import Proposal, Status, Trial
 from search_spaces.architecture import Option
 from search_spaces.errors import SearchExhausted
 from search_spaces.pruning import Scope
@@ -50,13 +50,9 @@ class MagnitudePruning:
     def __post_init__(self) -> None:
         pruned = Pruned(architecture=self.architecture, start=self.start_of_round())
         pruned.check(self.space)
-        self._dense = replace(
-            supernet_proposal({"name": "pruned", **dump(pruned)}),
-            epochs=AS_LONG_AS_PAID,
-            min_epochs=1,
+        self._dense = whole_supernet(
+            {"name": "pruned", **dump(pruned)},
             budget_share=1 / (self.num_rounds + 1),
-            deliverable=True,
-            prunable=False,
             keep=True,
         )
         self._told: dict[int, Trial] = {}

@@ -71,8 +71,9 @@ def make_controller(
     Raises:
         InvalidInput: unknown method or hyperparameter, or a value out of its range.
     """
-    controller = resolve(method, CONTROLLERS, what="method", field="method")
-    fields = one_shot_options(method, options) if method in RELAXATIONS else options
+    controller, fields = resolve(method, CONTROLLERS, what="method", field="method"), options
+    if method in RELAXATIONS or hasattr(controller, "supernet"):  # one of the registry, or of the user's own
+        controller, fields = OneShot, one_shot_options(method, options)
     filled_in = {"space": space, "seed": seed}
     if "trial_epochs" in getattr(controller, "__dataclass_fields__", {}):
         filled_in["trial_epochs"] = trial_epochs

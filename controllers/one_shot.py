@@ -8,13 +8,12 @@ ranks badly can still be saved by what is left of the budget, and pays for it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from controllers.supernets import supernet_proposal
+from controllers.supernets import whole_supernet
 from controllers.trial import AS_LONG_AS_PAID, Kind, Proposal, Trial
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InvalidInput, SearchExhausted
@@ -57,13 +56,10 @@ class OneShot:
             raise InvalidInput(
                 f"{self.relaxation} has no weights that another network could start from", field="derived_start"
             )
-        self._supernet = replace(
-            supernet_proposal({"name": self.relaxation, **dump(relaxation)}),
-            epochs=AS_LONG_AS_PAID,
-            min_epochs=1,
+        self._supernet = whole_supernet(
+            {"name": self.relaxation, **dump(relaxation)},
             budget_share=self.search_share if self.deliver == "derived" else None,
             deliverable=self.deliver == "supernet",
-            prunable=False,
             keep=self.derived_start == "supernet",
         )
         self._trained: Trial | None = None

@@ -25,10 +25,11 @@ from search_spaces import SPACES
 from search_spaces.mechanisms import MECHANISMS
 from search_spaces.relaxations import RELAXATIONS
 from workers.tasks import TASKS
+from workers.tasks.partly_labelled import PartlyLabelled
 from workers.training import Training
 
 TARGET = Path(__file__).with_name("study.md")
-FILLED_IN = frozenset({"space", "seed", "trial_epochs", "input_shape", "num_classes", "num_tokens"})
+FILLED_IN = frozenset({"space", "seed", "trial_epochs", "input_shape", "num_classes", "num_tokens", "task"})
 """Fields that the service fills in."""
 
 INTRODUCTION = """\
@@ -63,6 +64,7 @@ def page() -> Iterator[str]:
     yield "# Tasks\n"
     for name, task in sorted(TASKS.items()):
         yield from section(f"`{name}`", task)
+    yield from section("Fields of every task", PartlyLabelled, without=FILLED_IN)
     yield "# Search spaces\n"
     for name, space in sorted(SPACES.items()):
         yield from section(f"`{name}`", space, without=FILLED_IN)

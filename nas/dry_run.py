@@ -43,7 +43,8 @@ def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
     if shape is not None:
         sides = "x".join(str(side) for side in shape.input_shape)
         examples = f"{number(shape.num_train)} training and {number(shape.num_validation)} validation examples"
-        yield "task", f"{spec.task['name']}: {examples} of {sides}"
+        unlabelled = f", {number(shape.num_unlabelled)} more without a label" if shape.num_unlabelled else ""
+        yield "task", f"{spec.task['name']}: {examples} of {sides}{unlabelled}"
     yield "space", f"{spec.space['family']}: {plan.space_size()} architectures"
     yield "runs", f"{len(plan.runs)}: {len(spec.methods)} methods, {len(spec.seeds)} seeds each"
     yield (

@@ -1,9 +1,9 @@
 """What every method found of the trade-off between accuracy and size: its front, and the hypervolume of its runs.
 
 The points are all networks that a run trained to the end, scored by validation; one whose depth depends on the input is
-a point at each of its settings. A method's front is that of all its
-runs; its hypervolume is the mean over runs, each with its own front. Volume is a share of one box for all methods: from
-accuracy 0 and the size of the largest network that any run trained to accuracy 1 and size 0.
+a point at each of its settings. A method's front is that of all its runs; its hypervolume is the mean over runs, each
+with its own front. Volume is a share of one box for all methods: from accuracy 0 and the size of the largest network
+that any run trained to accuracy 1 and size 0.
 """
 
 from __future__ import annotations

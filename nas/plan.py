@@ -226,6 +226,7 @@ def _shape(data: SearchData) -> DataShape:
         label_shape=data.label_shape,
         num_train=len(data.train),
         num_validation=len(data.validation),
+        num_unlabelled=data.num_unlabelled,
     )
 
 

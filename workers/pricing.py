@@ -29,6 +29,7 @@ from search_spaces.errors import TrialFailed
 from search_spaces.flops import count_flops
 from search_spaces.relaxations.relaxation import Bayesian, Concluding, Freezing, Growing, Probed
 from search_spaces.space import SearchSpace
+from workers.batches import num_joining
 from workers.build import build_network
 from workers.evaluate import BATCH_SIZE
 from workers.operating_points import has_points
@@ -48,6 +49,7 @@ class DataShape:
     num_validation: int
     label_shape: tuple[int, ...] = ()
     """Of one input; empty for a single label."""
+    num_unlabelled: int = 0
 
     def steps(self, batch_size: int) -> int:
         """Training steps per epoch, as `workers.batches` makes them."""
@@ -113,7 +115,8 @@ class Pricer:
             network.begin(shape.num_train * math.prod(shape.label_shape))
         steps = shape.steps(training.batch_size)
         recipe = make_recipe(proposal.recipe, network, proposal.recipe_options, training=training, num_steps=steps)
-        train = self._batch(min(training.batch_size, shape.num_train))
+        train_size = min(training.batch_size, shape.num_train)
+        train = self._batch(train_size + num_joining(network, train_size=train_size, available=shape.num_unlabelled))
         validation = self._batch(min(training.batch_size, shape.num_validation))
         if isinstance(network, Growing):
             network.grow_fully()

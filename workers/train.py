@@ -33,7 +33,7 @@ from search_spaces.readings import Readings
 from search_spaces.relaxations.relaxation import Annealed, Bayesian, Concluding, Probed, Supernet
 from search_spaces.values import dump, load
 from workers import flight
-from workers.batches import Batches
+from workers.batches import Batches, num_joining
 from workers.build import build_network, start_from
 from workers.evaluate import BATCH_SIZE, Evaluation, evaluate, evaluate_levels
 from workers.job import Failure, Job, Outcome
@@ -89,8 +89,8 @@ class Trainer:
             num_classes=self.data.num_classes,
             num_tokens=self.data.num_tokens,
         )
-        self.batches = Batches(self.data, batch_size=job.training.batch_size, seed=job.seed)
         self.network = self._build()
+        self.batches = self._batches()
         self.recipe: Recipe = make_recipe(
             job.proposal.recipe,
             self.network,
@@ -132,6 +132,12 @@ class Trainer:
                 checkpointed_at = time.monotonic()
             self.report(epoch, self._measurement(epoch))
         return self._conclude(self.epochs[-1])
+
+    def _batches(self) -> Batches:
+        batch_size, data = self.job.training.batch_size, self.data
+        train_size = min(batch_size, len(data.train))
+        joining = num_joining(self.network, train_size=train_size, available=data.num_unlabelled)
+        return Batches(data, batch_size=batch_size, seed=self.job.seed, num_unlabelled=joining)
 
     def _build(self) -> nn.Module:
         job, proposal = self.job, self.job.proposal

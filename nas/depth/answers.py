@@ -136,12 +136,17 @@ def _supernet(levels: pd.DataFrame, relaxation: str, allowed: Collection[int]) -
     )
 
 
+def is_share(relaxation: str) -> bool:
+    """Whether its weights are no merit of a depth. Of one that is imported, nobody knows what they are."""
+    return relaxation in SHARES or ":" in relaxation
+
+
 def _merits(levels: pd.DataFrame, relaxation: str) -> dict[Answer, Merits]:
     """Of every level 0..L."""
     fused = {Answer.WEIGHT: levels["weight"].abs(), Answer.SCALED: levels[SCALED_WEIGHT]}
     posterior = {Answer.POSTERIOR: levels["weight"]}
     columns = {
-        **({} if relaxation in SHARES else posterior if relaxation in POSTERIORS else fused),
+        **({} if is_share(relaxation) else posterior if relaxation in POSTERIORS else fused),
         Answer.LEVEL: levels[LEVEL_ACCURACY],
         Answer.REMOVAL: -levels[REMOVAL_ACCURACY],
     }

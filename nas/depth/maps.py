@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nas.depth.answers import POSTERIORS, SHARES, Supernet
+from nas.depth.answers import POSTERIORS, Supernet, is_share
 
 Array = NDArray[np.float64]
 
@@ -77,7 +77,7 @@ def weight_maps(levels: pd.DataFrame, supernets: Sequence[Supernet], best_depth:
 def _meaning(relaxations: set[str]) -> str:
     if relaxations <= POSTERIORS:
         return "probability"
-    return "share" if relaxations <= SHARES else "weight"
+    return "share" if all(map(is_share, relaxations)) else "weight"
 
 
 def shrunk(x_NM: Array, num: int) -> Array:

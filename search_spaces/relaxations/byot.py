@@ -75,7 +75,8 @@ class HintedNetwork(MultiExitNetwork):
     def __init__(
         self, space: ChainSpace, depths: tuple[int, ...], *, alpha: float, temperature: float, hint_weight: float
     ) -> None:
-        super().__init__(space, depths, MultiExit(distillation=alpha, temperature=temperature, temperature_growth=1.0))
+        learning = MultiExit(distillation=alpha, temperature=temperature, temperature_growth=1.0, unlabelled=0.0)
+        super().__init__(space, depths, learning)
         self.hint_weight = hint_weight
 
     def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:

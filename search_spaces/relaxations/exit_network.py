@@ -15,6 +15,10 @@ So `tau` follows what the network says and not how long it is trained: it is a p
 
 Once it is trained, `search_spaces.dynamic.exit_settings` says where an input leaves.
 
+An input without a label joins the answers that exits learn, and no loss of labels: so the semi-supervised variant is
+the same formula, with the mean of CE over the labelled inputs and that of the distillation over all, as in the
+authors' code, which marks missing labels for `cross_entropy` to pass over.
+
 Difference: losses are averaged, not summed, so that a learning rate means the same for any number of exits.
 Shapes: B batch, E exits, K classes.
 """
@@ -35,7 +39,7 @@ from search_spaces.chain_space import ChainSpace
 from search_spaces.dynamic.exit_settings import ExitSettings
 from search_spaces.relaxations.distillation import distillation
 from search_spaces.relaxations.level_heads import give_levels_heads
-from search_spaces.relaxations.relaxation import Criterion
+from search_spaces.relaxations.relaxation import UNLABELLED, Criterion
 from search_spaces.values import CONFIG
 
 
@@ -83,13 +87,24 @@ class ExitNetwork(ExitSettings, nn.Module):
         """The weighted mean of the losses of all exits."""
         return self.loss_of_exits(self.exit_logits(x_B), y_B, criterion)
 
-    def loss_of_exits(self, exits: Sequence[Tensor], y_B: Tensor, criterion: Criterion) -> Tensor:
-        """The weighted mean of the losses of these logits `y_BK`, one tensor per classifier."""
-        losses = [criterion(y_BK, y_B).mean() for y_BK in exits]
+    def loss_of_exits(
+        self,
+        exits: Sequence[Tensor],
+        y_B: Tensor,
+        criterion: Criterion,
+        *,
+        teachers: Sequence[Sequence[Tensor]] | None = None,
+    ) -> Tensor:
+        """The weighted mean of the losses of these logits `y_BK`, one tensor per classifier.
+
+        `teachers`: logits of those of each classifier but the last; None: the later classifiers that the options name.
+        """
+        losses = [mean_of_labelled(criterion(y_BK, y_B), y_B) for y_BK in exits]
         share = self.options.distillation
         if share:
             temperature = self.temperature.clone()  # the gradient needs the one of this step
-            taught = taught_losses(exits, temperature, last_only=self.options.teachers == "last")
+            teachers = teachers or later_exits(exits, last_only=self.options.teachers == "last")
+            taught = taught_losses(exits[:-1], teachers, temperature)
             losses[:-1] = [(1 - share) * own + share * other for own, other in zip(losses[:-1], taught, strict=True)]
             self._soften(exits[-1].detach())
         return torch.stack([weight * loss for weight, loss in zip(self.shares, losses, strict=True)]).sum()
@@ -105,14 +120,25 @@ class ExitNetwork(ExitSettings, nn.Module):
         self.temperature.mul_(growth)
 
 
-def taught_losses(exits: Sequence[Tensor], temperature: Tensor, *, last_only: bool) -> list[Tensor]:
-    """What each exit but the last learns from the answers of later ones, the mean over its teachers.
+def mean_of_labelled(loss_B: Tensor, y_B: Tensor) -> Tensor:
+    """The mean of the losses of the examples that have a label, where those of the others are 0."""
+    num_labelled = (y_B.reshape(len(y_B), -1)[:, 0] != UNLABELLED).sum()
+    return loss_B.sum() / num_labelled
 
-    `exits` are the logits `y_BK` of each. No gradient reaches a teacher.
+
+def later_exits(exits: Sequence[Tensor], *, last_only: bool) -> list[Sequence[Tensor]]:
+    """Of the logits `y_BK` of all exits, those that each but the last can learn from."""
+    return [exits[-1:] if last_only else exits[number:] for number in range(1, len(exits))]
+
+
+def taught_losses(
+    students: Sequence[Tensor], teachers: Sequence[Sequence[Tensor]], temperature: Tensor
+) -> list[Tensor]:
+    """What each student learns from its teachers, the mean over them, all by their logits `y_BK`.
+
+    No gradient reaches a teacher.
     """
-    teachers = [y_BK.detach() for y_BK in exits]
-    losses = []
-    for number, y_BK in enumerate(exits[:-1], start=1):
-        own_teachers = teachers[-1:] if last_only else teachers[number:]
-        losses.append(torch.stack([distillation(y_BK, teacher, temperature) for teacher in own_teachers]).mean())
-    return losses
+    return [
+        torch.stack([distillation(student_BK, teacher_BK.detach(), temperature) for teacher_BK in of_one]).mean()
+        for student_BK, of_one in zip(students, teachers, strict=True)
+    ]

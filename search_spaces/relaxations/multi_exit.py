@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from torch import Tensor, nn
 
@@ -29,6 +30,8 @@ class MultiExit(ExitTraining):
 
     exits: tuple[int, ...] = ()
     """Depths with a classifier, ascending, among those of the space; empty: all of them."""
+    unlabelled: float = Field(default=1.0, ge=0)
+    """Inputs without a label for every labelled one of a batch, where the task has such: they join the distillation."""
 
     recipe = "standard"
     inheritable = True
@@ -51,6 +54,11 @@ class MultiExitNetwork(ExitNetwork):
 
     def __init__(self, space: ChainSpace, depths: tuple[int, ...], options: MultiExit) -> None:
         super().__init__(space, architecture_of(space, depths[-1]), depths, options)
+        self.unlabelled = options.unlabelled if options.distillation else 0.0
+
+    def num_unlabelled(self, num_labelled: int) -> int:
+        """In proportion; none if no exit learns from another."""
+        return round(self.unlabelled * num_labelled)
 
     def probe(self, x_B: Tensor) -> Probe:
         """Every exit; a level without one is read by the next."""

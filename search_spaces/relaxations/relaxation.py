@@ -12,8 +12,13 @@ from search_spaces.architecture import Architecture
 from search_spaces.readings import Readings
 from search_spaces.space import SearchSpace
 
+UNLABELLED = -100
+"""In the place of a label that nobody may see: `torch.nn.functional.cross_entropy` gives it no loss."""
+
 Criterion = Callable[[Tensor, Tensor], Tensor]
-"""From logits `y_BK` and labels `[B]`, or `y_BTK` and `[B, T]`, to the (mean) loss of every example, `[B]`."""
+"""From logits `y_BK` and labels `[B]`, or `y_BTK` and `[B, T]`, to the (mean) loss of every example, `[B]`.
+
+That of an example without a label is 0."""
 
 
 @runtime_checkable
@@ -48,6 +53,14 @@ class HasObjective(Protocol):
 
     def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:
         """The training loss, a scalar in nats per example."""
+
+
+@runtime_checkable
+class SemiSupervised(Protocol):
+    """Its objective also learns from inputs without a label, where the task has such."""
+
+    def num_unlabelled(self, num_labelled: int) -> int:
+        """How many of them join a training batch of so many labelled ones, whose labels are then `UNLABELLED`."""
 
 
 @runtime_checkable

@@ -1,5 +1,7 @@
 """One-shot search: the supernet first, then what it derives."""
 
+from dataclasses import replace
+
 import pytest
 
 from controllers import CONTROLLERS, make_controller
@@ -105,6 +107,14 @@ def test_a_supernet_may_be_what_is_delivered():
     controller.tell(trial(0, supernet, derived=RANKED))
     with pytest.raises(SearchExhausted, match="the supernet is trained"):
         controller.ask(1)
+
+
+def test_a_relaxation_of_ones_own_is_a_method_by_its_import_path():
+    path, options = "search_spaces.relaxations.elastic:Elastic", {"deliver": "supernet", "drop_rate": 0.5}
+    proposal = make_controller(path, options, space=SPACE, seed=0).ask(0)
+    assert proposal.relaxation["name"] == path
+    named = make_controller("elastic", options, space=SPACE, seed=0).ask(0)
+    assert replace(proposal, relaxation={**proposal.relaxation, "name": "elastic"}) == named
 
 
 def test_a_failed_supernet_ends_the_search_with_its_reason():

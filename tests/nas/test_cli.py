@@ -214,6 +214,13 @@ def test_a_dry_run_prices_the_study_and_stores_nothing(nas, folder):
     assert any(line.startswith("final protocol about") and "6 epochs" in line for line in lines)
 
 
+def test_a_dry_run_says_how_many_labels_are_withheld(nas):
+    code, out, _ = nas("run", "study.yaml", "--dry-run", "--set", "task.labelled=10")
+    assert code == 0
+    task = "spiral: 10 training and 32 validation examples of 2, 54 more without a label"
+    assert task in " ".join(out.split())
+
+
 def test_the_example_has_a_quarter_of_its_grid(nas):
     example = Path(__file__).parents[2] / "examples" / "demo.yaml"
     code, out, _ = nas("run", str(example), "--dry-run")

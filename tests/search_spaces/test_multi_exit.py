@@ -1,5 +1,7 @@
 """Multi-exit networks: what a step trains and how the temperature grows, by hand."""
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -11,7 +13,7 @@ from search_spaces.readings import LEVEL_ACCURACY
 from search_spaces.relaxations import make_relaxation
 from search_spaces.relaxations.chains import architecture_of
 from search_spaces.relaxations.distillation import distillation
-from search_spaces.relaxations.relaxation import HasObjective, Probed, Supernet
+from search_spaces.relaxations.relaxation import UNLABELLED, HasObjective, Probed, SemiSupervised, Supernet
 from tests.search_spaces.examples import make_example
 from tests.search_spaces.scaling import scaling
 
@@ -23,7 +25,7 @@ Y = torch.arange(7) % 4
 def multi_exit(space=SPACE, **options):
     torch.manual_seed(0)
     network = make_relaxation({"name": "multi_exit", **options}).supernet(space).double()
-    for protocol in (Supernet, HasObjective, Probed):
+    for protocol in (Supernet, HasObjective, Probed, SemiSupervised):
         assert isinstance(network, protocol)
     return network
 
@@ -87,6 +89,60 @@ def test_exits_learn_from_labels_and_from_later_exits(teachers):
     parameters = list(network.parameters())
     for one, other in zip(torch.autograd.grad(ours, parameters), torch.autograd.grad(paper, parameters), strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_inputs_without_a_label_join_the_distillation_alone():
+    """CE is the mean of the first four inputs, distillation that of all seven; the loss and its gradient."""
+    network = multi_exit(exits=[1, 3, 5], distillation=0.3, temperature=2.0)
+    y = Y.where(torch.arange(7) < 4, UNLABELLED)
+    y1, y2, y3 = by_exit(network)
+    from_labels = [F.cross_entropy(logits[:4], Y[:4]) for logits in (y1, y2, y3)]
+    taught = [soft_cross_entropy(student, y3, 2.0) - soft_entropy(y3, 2.0) for student in (y1, y2)]
+    expected = (0.7 * from_labels[0] + 0.3 * taught[0] + 0.7 * from_labels[1] + 0.3 * taught[1] + from_labels[2]) / 3
+    loss = network.objective(X, y, criterion)
+    torch.testing.assert_close(loss, expected)
+    parameters = list(network.parameters())
+    for one, other in zip(
+        torch.autograd.grad(loss, parameters), torch.autograd.grad(expected, parameters), strict=True
+    ):
+        torch.testing.assert_close(one, other)
+
+
+def test_an_input_without_a_label_by_hand():
+    """Two exits, two classes, tau 1: a labelled input that both answer by (0, 0), and one by (0, 0) and (ln 3, 0).
+
+    Labels cost ln 2 at each exit; KL((3/4, 1/4) || (1/2, 1/2)) = 3/4 ln 3 - ln 2, halved by the mean over inputs.
+    """
+    network = multi_exit(exits=[1, 2], distillation=0.25)
+    early = torch.zeros(2, 2, dtype=torch.float64)
+    late = torch.tensor([[0, 0], [math.log(3), 0]], dtype=torch.float64)
+    loss = network.loss_of_exits([early, late], torch.tensor([1, UNLABELLED]), criterion)
+    taught = (0.75 * math.log(3) - math.log(2)) / 2
+    assert loss.item() == pytest.approx((0.75 * math.log(2) + 0.25 * taught + math.log(2)) / 2)
+
+
+def test_what_no_exit_teaches_learns_nothing_from_inputs_without_a_label():
+    """All after the last but one exit."""
+    y = Y.where(torch.arange(7) < 4, UNLABELLED)
+    network = multi_exit(exits=[1, 3, 5], distillation=0.5)
+    untaught = [*network.chain.blocks[3:].parameters(), *network.heads["5"].parameters()]
+    taught = [
+        *network.chain.blocks[:3].parameters(),
+        *network.heads["1"].parameters(),
+        *network.heads["3"].parameters(),
+    ]
+    joined, alone = network.objective(X, y, criterion), network.objective(X[:4], Y[:4], criterion)
+    for part, is_same in ((untaught, True), (taught, False)):
+        gradients = (torch.autograd.grad(loss, part, retain_graph=True) for loss in (joined, alone))
+        for one, other in zip(*gradients, strict=True):
+            assert torch.allclose(one, other, rtol=1e-12, atol=1e-15) == is_same
+
+
+@pytest.mark.parametrize(
+    ("options", "joining"), [({}, 6), ({"unlabelled": 2.5}, 15), ({"unlabelled": 0}, 0), ({"distillation": 0}, 0)]
+)
+def test_how_many_inputs_without_a_label_join_six_others(options, joining):
+    assert multi_exit(**options).num_unlabelled(6) == joining
 
 
 def test_a_teacher_learns_nothing_from_its_pupils():

@@ -1,7 +1,9 @@
 import pytest
 import torch
+from torch import nn
 
-from workers.batches import Batches
+from search_spaces.relaxations.relaxation import UNLABELLED
+from workers.batches import Batches, num_joining
 from workers.tasks import SearchData, Split
 
 
@@ -13,6 +15,14 @@ def numbered(size):
 def batches(num_train=10, num_validation=5, *, batch_size=4, seed=0):
     data = SearchData(train=numbered(num_train), validation=numbered(num_validation), num_classes=2)
     return Batches(data, batch_size=batch_size, seed=seed)
+
+
+def joined_batches(num_unlabelled, *, available):
+    """Inputs without a label have numbers from 100."""
+    x = torch.arange(100, 100 + available).float()[:, None]
+    unlabelled = Split(x=x, y=torch.full((available,), UNLABELLED))
+    data = SearchData(train=numbered(10), validation=numbered(5), num_classes=2, unlabelled=unlabelled)
+    return Batches(data, batch_size=4, seed=0, num_unlabelled=num_unlabelled)
 
 
 def drawn(of, epoch):
@@ -74,3 +84,40 @@ def test_without_validation_the_training_batches_are_the_same():
     pairs, alone = list(of.epoch(2)), list(of.epoch(2, with_validation=False))
     assert [train.y.tolist() for train, _ in alone] == [train.y.tolist() for train, _ in pairs]
     assert {len(unread) for _, unread in alone} == {len(validation) for _, validation in pairs}
+
+
+def test_inputs_without_a_label_come_after_those_that_would_be_there_anyway():
+    of = joined_batches(3, available=7)
+    assert len(of) == 2
+    for (train, validation), (alone, as_ever) in zip(of.epoch(5), batches().epoch(5), strict=True):
+        assert train.y.tolist() == [*alone.y.tolist(), -100, -100, -100]
+        assert train.x[:4].equal(alone.x)
+        assert validation.y.equal(as_ever.y)
+    first, second = ([int(number) for number in train.x[4:, 0]] for train, _ in of.epoch(5))
+    assert set(first) | set(second) <= set(range(100, 107))
+    assert not set(first) & set(second)
+
+
+def test_inputs_without_a_label_start_over_when_they_run_out():
+    first, second = (sorted(train.x[4:, 0].tolist()) for train, _ in joined_batches(3, available=5).epoch(0))
+    assert first == second
+    seen = {
+        number
+        for epoch in range(20)
+        for train, _ in joined_batches(3, available=5).epoch(epoch)
+        for number in train.x[4:, 0].tolist()
+    }
+    assert seen == {100, 101, 102, 103, 104}
+
+
+class Curious(nn.Module):
+    def num_unlabelled(self, num_labelled):
+        return 2 * num_labelled
+
+
+@pytest.mark.parametrize(
+    ("network", "available", "joining"),
+    [(Curious(), 9, 8), (Curious(), 5, 5), (Curious(), 0, 0), (nn.Identity(), 9, 0)],
+)
+def test_as_many_join_as_a_network_asks_for_and_as_there_are(network, available, joining):
+    assert num_joining(network, train_size=4, available=available) == joining

@@ -19,7 +19,7 @@ from search_spaces.compose import answer
 from search_spaces.dynamic.dynamic import Dynamic
 from search_spaces.relaxations.relaxation import Annealed, Concluding, Drawing, Probed
 from tests.workers.blobs import TRAINING, blobs, job, train
-from workers.batches import Batches
+from workers.batches import Batches, num_joining
 from workers.build import build_network
 from workers.evaluate import BATCH_SIZE
 from workers.recipes import make_recipe
@@ -27,6 +27,7 @@ from workers.tasks import make_task
 
 EPOCHS = 3
 IMAGES = blobs(input_shape=[1, 8, 8], train_size=20, validation_size=13)
+PARTLY_LABELLED = {**IMAGES, "labelled": 13}
 TEXT = blobs(input_shape=[5], num_classes=6, num_tokens=6, train_size=20, validation_size=13)
 
 RESNET = {"family": "resnet", "depth": [1, 2, 3], "width": 4}
@@ -71,6 +72,9 @@ TRIALS = {
     "sandwich": (RESNET, supernet(name="elastic", sampling="sandwich", num_random=1, distillation=0.5)),
     "blocks left out": (RESNET, supernet(name="elastic", drop_rate=0.5)),
     "multi-exit": (RESNET, supernet(name="multi_exit", exits=[1, 3])),
+    "multi-exit, half of them unlabelled": (RESNET, supernet(name="multi_exit")),
+    "multi-exit, more unlabelled than there are": (RESNET, supernet(name="multi_exit", unlabelled=9.0)),
+    "byot, which passes over the unlabelled": (RESNET, supernet(name="byot")),
     "multi-exit, language model": (TRANSFORMER, supernet(name="multi_exit", teachers="later")),
     "distilled, without a teacher": (RESNET, supernet(name="distilled", teacher={}, student={"depth": 1})),
     "pruned": (RESNET, supernet(name="pruned")),
@@ -105,7 +109,9 @@ def recount(one):
         one.space, input_shape=data.input_shape, num_classes=data.num_classes, num_tokens=data.num_tokens
     )
     built = build_network(one.proposal, space, seed=one.seed)
-    batches = Batches(data, batch_size=one.training.batch_size, seed=one.seed)
+    batch_size = one.training.batch_size
+    joining = num_joining(built, train_size=batch_size, available=data.num_unlabelled)
+    batches = Batches(data, batch_size=batch_size, seed=one.seed, num_unlabelled=joining)
     recipe = make_recipe(
         one.proposal.recipe,
         built,
@@ -156,7 +162,7 @@ def recount(one):
 @pytest.mark.parametrize("name", TRIALS)
 def test_the_ledger_charges_what_torch_counts(name):
     space, proposal = TRIALS[name]
-    task = TEXT if "language" in name else IMAGES
+    task = TEXT if "language" in name else PARTLY_LABELLED if "unlabelled" in name else IMAGES
     one = job(space=space, proposal=proposal, task=task, training=replace(TRAINING, batch_size=6), epochs=EPOCHS)
     outcome = train(one)
     counts = recount(one)

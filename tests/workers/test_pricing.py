@@ -132,6 +132,25 @@ def test_the_price_of_a_supernet_is_what_is_counted(family, method):
     assert price.flops == counted(example, proposal)
 
 
+@pytest.mark.parametrize(
+    ("options", "joining"), [({}, 8), ({"unlabelled": 0.25}, 2), ({"unlabelled": 5}, 9), ({"distillation": 0}, 0)]
+)
+def test_the_price_of_inputs_without_a_label_is_what_is_counted(options, joining):
+    """Batches of 8 of the 12 labelled examples, which `joining` of the 9 others join."""
+    proposal = supernet({"name": "multi_exit", "exits": [1, 2], **options})
+    space = {"family": "mlp", "depth": [1, 2], "width": 4}
+    shape = DataShape(input_shape=(4,), num_train=12, num_validation=VALIDATION, num_unlabelled=9)
+    price = Pricer(make_space(space, input_shape=(4,), num_classes=3), shape).epoch_cost(proposal, TRAINING)
+    task = blobs(train_size=TRAIN, validation_size=VALIDATION, labelled=12)
+    outcome = train(job(proposal=proposal, space=space, task=task, training=TRAINING, epochs=1))
+    assert isinstance(outcome, Measurement), outcome
+    # Two products backward for each forward, but for the stem's input; both exits are heads.
+    forward = 2 * (4 * 4 + 2 * 4 * 4 + 2 * 4 * 3)
+    step = (8 + joining) * (3 * forward - 2 * 4 * 4)
+    levels = 2 * (4 * 4 + 2 * 4 * 4 + 3 * 4 * 3)  # level 0 is read by the first exit
+    assert price.flops == total(outcome.charges).flops == step + VALIDATION * levels
+
+
 def test_a_trial_of_several_stages_is_priced_as_if_all_were_the_costliest():
     example = CHAINS["resnet"]
     prices = pricer(make_example(example), example["input_shape"])

@@ -82,6 +82,25 @@ class TestEveryTask:
         one, other = make_task(options).load(), make_task(options).load()
         assert fingerprint(one.train, one.validation) == fingerprint(other.train, other.validation)
 
+    def test_labels_can_be_withheld(self, name, tmp_path):
+        whole, task = make_task(small(name, tmp_path)), make_task({**small(name, tmp_path), "labelled": 12})
+        data = task.load()
+        assert data.unlabelled is not None
+        assert (len(data.train), len(data.unlabelled), data.num_unlabelled) == (12, 28, 28)
+        assert (data.unlabelled.y == -100).all()
+        assert data.unlabelled.y.shape[1:] == data.train.y.shape[1:]
+        known = {
+            (x.numpy().tobytes(), y.numpy().tobytes())
+            for x, y in zip(whole.load().train.x, whole.load().train.y, strict=True)
+        }
+        assert {
+            (x.numpy().tobytes(), y.numpy().tobytes()) for x, y in zip(data.train.x, data.train.y, strict=True)
+        } <= known
+        assert rows(data.train) | rows(data.unlabelled) == rows(whole.load().train)
+        assert fingerprint(data.validation, task.load_test()) == fingerprint(whole.load().validation, whole.load_test())
+        again = task.load()
+        assert fingerprint(again.train, again.unlabelled) == fingerprint(data.train, data.unlabelled)
+
 
 def test_digits_are_all_of_scikit_learns_images_and_stratified():
     task = make_task({"name": "digits"})
@@ -547,3 +566,21 @@ def test_drawn_tasks_are_the_same_on_every_machine():
         assert fingerprint(data.train, data.validation, task.load_test()) == expected
         other = make_task({**options, "data_seed": 1}).load()
         assert fingerprint(other.train) != fingerprint(data.train)
+
+
+def test_labels_are_kept_in_proportion():
+    data = make_task({"name": "digits", "labelled": 100}).load()
+    assert abs(np.bincount(data.train.y) - 10).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("labelled", "message"),
+    [
+        (40, "must be less than the 40 training examples, got 40"),
+        (0, "must be at least 1, got 0"),
+        (2.5, "must be a whole number, got 2.5"),
+    ],
+)
+def test_some_labels_are_kept_and_some_are_not(labelled, message):
+    with pytest.raises(InvalidInput, match=f"labelled: {message}"):
+        make_task({"name": "spiral", "train_size": 40, "labelled": labelled}).load()

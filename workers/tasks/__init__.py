@@ -12,6 +12,7 @@ from workers.tasks.digits import Digits
 from workers.tasks.npz import Npz
 from workers.tasks.number_line import NumberLine
 from workers.tasks.parity import Parity
+from workers.tasks.partly_labelled import PartlyLabelled
 from workers.tasks.spiral import Spiral
 from workers.tasks.task import SearchData, Split, Task
 from workers.tasks.text import Text
@@ -28,15 +29,22 @@ TASKS: dict[str, type[Task]] = {
 }
 """Tasks by the name that a study file uses. Adding one is one file and one line here."""
 
+OWN_FIELDS = ("name", "labelled")
+"""Fields of every task beside its own."""
+
 
 def make_task(options: Mapping[str, Any]) -> Task:
-    """The task that the mapping `{name: NAME, **fields}` describes.
+    """The task that the mapping `{name: NAME, **fields}` describes; of any of them, `labelled` may be a field.
 
     Raises:
         InvalidInput: unknown task or field, or a value out of its range.
     """
-    fields = dict(options)
-    name = fields.pop("name", None)
+    own = {name: option for name, option in options.items() if name in OWN_FIELDS}
+    fields = {name: option for name, option in options.items() if name not in OWN_FIELDS}
+    name = own.get("name")
     if not isinstance(name, str):
         raise InvalidInput(f"is required; allowed: {', '.join(TASKS)}", field="name")
-    return read(resolve(name, TASKS, what="task", field="name"), fields)
+    task = read(resolve(name, TASKS, what="task", field="name"), fields, beside=OWN_FIELDS)
+    if "labelled" not in own:
+        return task
+    return read(PartlyLabelled, {"labelled": own["labelled"]}, filled_in={"task": task})

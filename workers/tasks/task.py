@@ -6,7 +6,7 @@ Shapes: N examples, T positions of a text, `...` the shape of one input.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -40,6 +40,13 @@ class SearchData:
     num_classes: int
     num_tokens: int = 0
     """How many ids the inputs are made of, from 0; 0: the inputs are numbers, not token ids."""
+    unlabelled: Split | None = None
+    """More inputs to train on, whose labels nobody may see: all are `UNLABELLED`. None: there are no such."""
+
+    @property
+    def num_unlabelled(self) -> int:
+        """How many of these there are."""
+        return 0 if self.unlabelled is None else len(self.unlabelled)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -53,9 +60,11 @@ class SearchData:
 
     def to(self, device: torch.device) -> SearchData:
         """A copy on `device`, where it stays resident."""
-        return replace(self, train=self.train.to(device), validation=self.validation.to(device))
+        unlabelled = None if self.unlabelled is None else self.unlabelled.to(device)
+        return replace(self, train=self.train.to(device), validation=self.validation.to(device), unlabelled=unlabelled)
 
 
+@runtime_checkable
 class Task(Protocol):
     """A data set with fixed splits: the same options give the same splits on every machine.
 

@@ -134,7 +134,7 @@ def test_the_flops_of_a_pruned_chain_are_no_answer(answered):
     assert (list(one.supernets), list(one.maps)) == ([], [])
 
 
-@pytest.mark.parametrize("method", ["byot", "elastic", "multi_exit", "scan"])
+@pytest.mark.parametrize("method", ["byot", "elastic", "multi_exit", "scan", "mypackage.exits:MyExits"])
 def test_weights_that_are_given_are_no_answer(answered, method):
     """These train every level as much as they are told to; what their levels are worth is read from them."""
     weights, of_levels = FUSED_0
