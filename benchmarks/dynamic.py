@@ -1,12 +1,12 @@
 """Networks that choose their depth per input: what they save at which accuracy, and whether the clock agrees.
 
     python benchmarks/dynamic.py clock [--width 32] [--turns 5] [--batch-sizes 256 16 1]
-    python benchmarks/dynamic.py exits|gates|multiscale [--tasks MNIST] [--networks exits-last ...] [--seeds 5]
+    python benchmarks/dynamic.py exits|multiscale [--tasks MNIST] [--networks exits-last ...] [--seeds 5]
     python benchmarks/dynamic.py report [--tasks MNIST]
 
-`exits`, `gates` and `multiscale` train what the file of their setting lacks and then print their tables; a training's
+`exits` and `multiscale` train what docs/dynamic_exits.csv lacks and then print their tables; a training's
 lines are written at once when it has ended, so that a run that was stopped goes on. `report` prints all tables of what
-is there. How a network is trained and measured: `dynamic_training.py`.
+is there. How a network is trained and measured: `dynamic_training.py`. Gates and policies: `dynamic_gates.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 import dynamic_report
 import torch
 from dynamic_clock import clock
-from dynamic_training import DEPTH, GATED, TASKS, WITH_EXITS, Line, Network, Setting, train
+from dynamic_training import DEPTH, TASKS, WITH_EXITS, Line, Network, Setting, train
 from machine import describe_machine
 
 EXITS = (1, 2, 4, 6, 8, 10)
@@ -30,10 +30,6 @@ STATIC = {f"static-{depth}": Network(depth=depth) for depth in (DEPTH, 2, 4, 6, 
 
 def _exits(**options: object) -> Network:
     return Network(relaxation={"name": "multi_exit", "exits": EXITS, **options})
-
-
-def _gates(**options: object) -> Network:
-    return Network(relaxation={"name": "skipnet", "supervised_share": 0.6, **options})
 
 
 TAUGHT = {"teachers": "later", "temperature": 3.0, "temperature_growth": 1.0}
@@ -59,17 +55,7 @@ NETWORKS: Mapping[str, Mapping[str, Network]] = {
         "multiscale": Network(),
         "multiscale-last": Network(decisions={"base": 6}),
     },
-    "gates": {
-        "static-10": STATIC["static-10"],
-        "skipnet-recurrent": _gates(),
-        "skipnet-ff1": _gates(gate="ff1"),
-        "skipnet-ff2": _gates(gate="ff2"),
-        "skipnet-soft": _gates(supervised_share=1.0, supervised_gate="soft"),
-        "skipnet-reinforce": _gates(supervised_share=0.0),
-    },
 }
-"""Of each subcommand."""
-SETTINGS = {"exits": WITH_EXITS, "multiscale": WITH_EXITS, "gates": GATED}
 """Of each subcommand."""
 
 
@@ -93,12 +79,11 @@ def main() -> None:
         clock(width=arguments.width, turns=arguments.turns, batch_sizes=arguments.batch_sizes)
         return
     if arguments.command in NETWORKS:
-        setting, networks = SETTINGS[arguments.command], NETWORKS[arguments.command]
-        wanted = {name: networks[name] for name in arguments.networks}
-        _train_missing(setting, wanted, arguments.tasks, arguments.seeds)
+        wanted = {name: NETWORKS[arguments.command][name] for name in arguments.networks}
+        _train_missing(WITH_EXITS, wanted, arguments.tasks, arguments.seeds)
     for task in arguments.tasks:
         for name in [arguments.command] if arguments.command in NETWORKS else NETWORKS:
-            dynamic_report.TABLES[name](SETTINGS[name].results, task)
+            dynamic_report.TABLES[name](WITH_EXITS.results, task)
 
 
 def _train_missing(setting: Setting, networks: Mapping[str, Network], tasks: Sequence[str], seeds: int) -> None:

@@ -1,4 +1,4 @@
-"""Tables of docs/dynamic_exits.csv and docs/dynamic_depth.csv, as Markdown.
+"""Tables of docs/dynamic_exits.csv, as Markdown.
 
 Accuracies are in %, differences in points, paired over seeds. Intervals are 95 %, of the mean over seeds
 (`nas.statistics.bootstrap`). What is chosen is chosen on validation data.
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 from as_markdown import head, row
-
-from nas.statistics.bootstrap import mean
+from paired import difference as _difference
+from paired import paired as _paired
 
 FULL, PLAIN = "static-10", "exits-plain"
 BUDGET = 0.5
@@ -22,8 +22,6 @@ WORST = -0.3
 NOTABLE_ECE = 0.02
 ANYTIME = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 """Shares of the full static chain's FLOPs: the lower half of all budgets."""
-TRAINED_AT = "threshold 0.5"
-"""The setting of gates for which they are trained."""
 
 
 def exits(path: Path, task: str) -> None:
@@ -83,30 +81,6 @@ def _calibration(lines: pd.DataFrame, task: str, names: Sequence[str], points: S
         print(f"- not halved: {one.network}, seed {one.seed}, {one.point}: {errors}")
 
 
-def gates(path: Path, task: str) -> None:
-    """What gates save, theirs counted."""
-    lines = _read(path, task)
-    names = _present(lines, "skipnet-")
-    if not names:
-        return
-    full = _by_seed(lines, FULL, ["static"], "test_accuracy")
-    print(f"\n### {task}: gates, executed from a probability of 1/2 on\n")
-    head(
-        "network",
-        "seeds",
-        "epochs",
-        "training FLOPs",
-        "test accuracy",
-        "against static-10, points",
-        "FLOPs, gates counted",
-    )
-    for name in names:
-        accuracy = _by_seed(lines, name, [TRAINED_AT], "test_accuracy")
-        share = _by_seed(lines, name, [TRAINED_AT], "test_flops") / _full_flops(lines)
-        cells = (f"{100 * accuracy.mean():.2f}", _difference(accuracy, full), f"{share.mean():.0%} {_range(share)}")
-        row(*_trained(lines, name), *cells)
-
-
 def multiscale(path: Path, task: str) -> None:
     """The best exit within a budget, chosen on validation data: the anytime curve; and the best thresholds."""
     lines = _read(path, task)
@@ -149,7 +123,7 @@ def _multiscale_exits(lines: pd.DataFrame, task: str, full: float) -> None:
         print(f"\nThe last exit with all others against the last alone: {_difference(all_exits, alone)} points.")
 
 
-TABLES: Mapping[str, Callable[[Path, str], None]] = {"exits": exits, "gates": gates, "multiscale": multiscale}
+TABLES: Mapping[str, Callable[[Path, str], None]] = {"exits": exits, "multiscale": multiscale}
 """Of each subcommand."""
 
 
@@ -192,21 +166,3 @@ def _best_within(lines: pd.DataFrame, name: str, flops: float) -> pd.DataFrame:
 
 def _full_flops(lines: pd.DataFrame) -> float:
     return float(_selected(lines, FULL, "static").test_flops.iloc[0])
-
-
-def _paired(ours: pd.Series, theirs: pd.Series) -> list[float]:
-    return [float(gap) for gap in (ours - theirs).dropna()]
-
-
-def _difference(ours: pd.Series, theirs: pd.Series) -> str:
-    """Mean and interval in points, over the seeds that both have."""
-    gaps = _paired(ours, theirs)
-    if not gaps:
-        return "none"
-    found = mean([gaps], bounds=(-1.0, 1.0))
-    interval = "" if found.low is None or found.high is None else f" [{100 * found.low:+.2f}, {100 * found.high:+.2f}]"
-    return f"{100 * found.value:+.2f}{interval}"
-
-
-def _range(shares: pd.Series) -> str:
-    return f"({shares.min():.0%}, {shares.max():.0%})"

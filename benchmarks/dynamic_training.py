@@ -27,7 +27,6 @@ from search_spaces.architecture import canonical_json
 from search_spaces.chain_space import ChainSpace
 from search_spaces.compose import answer
 from search_spaces.dynamic.calibration import fit_temperatures, reliability
-from search_spaces.dynamic.dynamic import Dynamic
 from search_spaces.dynamic.exit_rules import ExitRule, budget_shares, confidence, quantile_thresholds
 from search_spaces.dynamic.exit_settings import ExitSettings
 from search_spaces.dynamic.exits import Exits
@@ -38,8 +37,6 @@ from search_spaces.space import SearchSpace
 from workers import flight
 from workers.build import build_network
 from workers.job import Job
-from workers.meter import Meter
-from workers.operating_points import operating_points
 from workers.pricing import DataShape, Pricer
 from workers.tasks import SearchData, Split, make_task
 from workers.train import run
@@ -75,17 +72,6 @@ TASKS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "Fashion-MNIST": ("fashion_mnist_train_a.npz", FASHION),
 }
 """Files of images, and what else there is to say of them."""
-GATED = Setting(
-    results=DOCS / "dynamic_depth.csv",
-    train_size=3000,
-    validation_size=2000,
-    test_size=3000,
-    chain={"family": "resnet", "depth": {"min": 1, "max": DEPTH}, "width": 8, "ops": ["basic"]},
-    multiscale={},
-    epochs=6,
-    training=Training(batch_size=64),
-)
-"""That of gates."""
 WITH_EXITS = Setting(
     results=DOCS / "dynamic_exits.csv",
     train_size=3000,
@@ -213,8 +199,6 @@ def _space(setting: Setting, network: Network, data: SearchData) -> SearchSpace:
 def _points(network: nn.Module, validation: Split, test: Split) -> Iterator[dict[str, Any]]:
     if isinstance(network, ExitSettings):
         yield from _exit_points(network, validation, test)
-    elif isinstance(network, Dynamic):
-        yield from _setting_points(network, validation, test)
     else:
         flops = inference_flops(network, tuple(test.x.shape[1:]))
         yield {
@@ -263,20 +247,6 @@ def calibration_noise(y_BK: Tensor) -> float:
     generator = torch.Generator().manual_seed(0)
     drawn_BN = y_BK.softmax(dim=-1).multinomial(NUM_DRAWS, replacement=True, generator=generator)
     return mean(reliability(y_BK, drawn_B).expected_calibration_error for drawn_B in drawn_BN.unbind(dim=1))
-
-
-def _setting_points(network: Dynamic, validation: Split, test: Split) -> Iterator[dict[str, Any]]:
-    meter = Meter(torch.device("cpu"))
-    points = operating_points(network, model="own", validation=validation, test=test, meter=meter)
-    on_validation, on_test = ([one for one in points if one.split == split] for split in ("validation", "test"))
-    for one, other in zip(on_validation, on_test, strict=True):
-        yield {
-            "point": one.setting.label,
-            "val_accuracy": one.point.accuracy,
-            "val_flops": one.point.mean_flops,
-            "test_accuracy": other.point.accuracy,
-            "test_flops": other.point.mean_flops,
-        }
 
 
 def _accuracy(y_BK: Tensor, split: Split) -> float:

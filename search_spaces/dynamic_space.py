@@ -1,9 +1,10 @@
 """Chains that choose their depth per input, beside chains that do not: one space for both.
 
-A network is a chain and a mechanism: none, exits, or gates. The decisions are those of the chain (`depth`, `width`,
-`block1.op`, ...), then `mechanism`, then those of the mechanism (`exits.spacing`, `gates.gate`, ...), which exist only
-where it is chosen. Any search over architectures can search it, and the static chain is one of its points: it is the
-network, and has the id, that it has in the space of chains. So has a chain that is too shallow for what was chosen.
+A network is a chain and a mechanism: none, exits, gates or a policy. The decisions are those of the chain (`depth`,
+`width`, `block1.op`, ...), then `mechanism`, then those of the mechanism (`exits.spacing`, `gates.gate`, ...), which
+exist only where it is chosen. Any search over architectures can search it, and the static chain is one of its points:
+it is the network, and has the id, that it has in the space of chains. So has a chain that is too shallow for what was
+chosen.
 
 All are trained as ordinary architectures, by the recipe `standard` on the network's own objective.
 """
@@ -26,6 +27,7 @@ from search_spaces.from_options import space_from
 from search_spaces.mechanisms import MECHANISMS, Mechanism
 from search_spaces.mechanisms.exits import Exits
 from search_spaces.mechanisms.gates import Gates
+from search_spaces.mechanisms.policy import Policy
 from search_spaces.options import Several
 from search_spaces.space import Choose
 from search_spaces.values import CONFIG
@@ -49,6 +51,8 @@ class DynamicSpace:
     """What to choose from where the mechanism is `exits`."""
     gates: Gates = field(default_factory=Gates)
     """What to choose from where the mechanism is `gates`."""
+    policy: Policy = field(default_factory=Policy)
+    """What to choose from where the mechanism is `policy`."""
 
     def __post_init__(self) -> None:
         for name in self.mechanism:

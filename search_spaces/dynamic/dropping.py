@@ -44,9 +44,12 @@ def policy_loss(p_BN: Tensor, u_BN: Tensor, advantage_B: Tensor, controlled_N: T
     return -advantage_B * (no_value_BN * controlled_N).sum(dim=1)
 
 
-def entropy(p_BN: Tensor) -> Tensor:
-    """In nats, of the decision about each block, `[B, N]`."""
-    return -(torch.xlogy(p_BN, p_BN) + torch.xlogy(1 - p_BN, 1 - p_BN))
+def entropy(score_BN: Tensor) -> Tensor:
+    """In nats, of the decision about each block, `[B, N]`, from its log-odds.
+
+    From the probability, a decision that has become certain would have an infinite slope, and the network end in NaN.
+    """
+    return F.softplus(score_BN) - score_BN * score_BN.sigmoid()
 
 
 def num_controlled(done: float, num_blocks: int) -> int:

@@ -8,7 +8,8 @@ A gate reads the input of its block. It says a score `s_B`, the log-odds that th
 
 Convolutions are followed by batch normalisation and ReLU, as in the authors' code. The LSTM and what reads it are
 shared by all blocks; every block has its own map to 10, as there. Pooling is over whatever a hidden state has besides
-batch and width, so the recurrent gate works for vectors and tokens, too.
+batch and width, so the recurrent gate works for vectors and tokens, too. Unlike in the paper, what is pooled is
+standardised over inputs (`search_spaces.dynamic.standardized` says why).
 
 FLOPs as a share of a block of two 3x3 convolutions: the paper says 19 %, 12.5 % and 0.04 %. Counted, FFGate-I has 5/32
 = 15.6 %, since its convolutions see 1/4 and 1/16 of the positions; FFGate-II has 12.5 %; the recurrent gate has 0.02 %
@@ -23,6 +24,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
+from search_spaces.dynamic.standardized import standardized_linear
 from search_spaces.image import conv_bn, pooled_linear
 
 GATE_WIDTH = 10
@@ -71,7 +73,7 @@ class RecurrentGates(Gates):
 
     def __init__(self, width: int, num_gates: int) -> None:
         super().__init__()
-        self.embed = nn.ModuleList(nn.Linear(width, GATE_WIDTH) for _ in range(num_gates))
+        self.embed = nn.ModuleList(standardized_linear(nn.Linear(width, GATE_WIDTH)) for _ in range(num_gates))
         # A cell, step by step: torch's counter sees its products, and not those of the fused `nn.LSTM`.
         self.lstm = nn.LSTMCell(GATE_WIDTH, GATE_WIDTH)
         self.score = nn.Linear(GATE_WIDTH, 1)
@@ -101,12 +103,11 @@ def ff_gate_2(channels: int) -> nn.Sequential:
 @torch.no_grad()
 def skip_or_execute(channels: int) -> nn.Sequential:
     """The end of a feed-forward gate: `[B, C, H, W]` to its two outputs, of which the second begins ahead."""
-    outputs = pooled_linear(channels, 2)
-    linear = outputs[-1]
+    *pool, linear = pooled_linear(channels, 2)
     assert isinstance(linear, nn.Linear)
     nn.init.zeros_(linear.bias)
     linear.bias[1] = OPEN
-    return outputs
+    return nn.Sequential(*pool, standardized_linear(linear))
 
 
 def pooled(h_B: Tensor) -> Tensor:

@@ -14,11 +14,13 @@ from torch import nn
 from search_spaces.chain import silence
 from search_spaces.chain_space import ChainSpace
 from search_spaces.compose import answer
+from search_spaces.dynamic.gates import OPEN
+from search_spaces.dynamic.standardized import standardized_linear
 from search_spaces.flops import level_shapes
 
 
 def policy_network(space: ChainSpace, *, num_blocks: int, depth: int) -> nn.Sequential:
-    """From inputs `x_B...` to scores `[B, num_blocks]`, all zero to begin with: every block is kept, and none for sure.
+    """From inputs `x_B...` to scores `[B, num_blocks]`, at first all the same: every block is kept, and none for sure.
 
     Args:
         space: a space of one stage.
@@ -27,7 +29,11 @@ def policy_network(space: ChainSpace, *, num_blocks: int, depth: int) -> nn.Sequ
     """
     small = replace(space, num_classes=num_blocks, stages=(), depth=(depth,), width=space.all_stages()[0].width)
     chain = small.build(answer(small, {}, partial=True))
+    *pool, linear = chain.head if isinstance(chain.head, nn.Sequential) else [chain.head]
+    assert isinstance(linear, nn.Linear)
+    chain.head = nn.Sequential(*pool, standardized_linear(linear))
     silence(chain.head)
+    nn.init.constant_(linear.bias, OPEN)
     hidden_shape = level_shapes(chain, space.input_shape)[0]
     is_image = len(hidden_shape) == 3 and min(space.input_shape[1:]) > 1
     return nn.Sequential(nn.AvgPool2d(2) if is_image else nn.Identity(), chain)

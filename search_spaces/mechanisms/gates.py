@@ -13,6 +13,7 @@ from torch import nn
 from search_spaces.architecture import Architecture
 from search_spaces.chain_space import ChainSpace
 from search_spaces.compose import answer
+from search_spaces.mechanisms.mechanism import has_skippable
 from search_spaces.options import Several
 from search_spaces.relaxations.gated_network import FEED_FORWARD, GatedNetwork, GateTraining
 from search_spaces.space import Choose
@@ -38,8 +39,8 @@ class Gates:
                     GatedNetwork(space, chain, GateTraining(gate=gate))
 
     def compose(self, choose: Choose, prefix: str, space: ChainSpace, chain: Architecture) -> Mapping[str, Any] | None:
-        if chain.depth <= (chain.form["stages"][0]["stride"] > 1):
-            return None  # a block that changes the shape has no gate
+        if not has_skippable(chain):
+            return None
         gate = choose(f"{prefix}gate", self.gate)
         share = choose(f"{prefix}supervised_share", self.supervised_share)
         price = {"alpha": choose(f"{prefix}alpha", self.alpha)} if share != 1 else {}

@@ -12,6 +12,12 @@ from search_spaces.chain_space import ChainSpace
 from search_spaces.space import Choose
 
 
+def has_skippable(chain: Architecture) -> bool:
+    """Whether a chain of one stage has a block that keeps the shape: one that changes it cannot be skipped."""
+    stride: int = chain.form["stages"][0]["stride"]
+    return chain.depth > (stride > 1)
+
+
 class Mechanism(Protocol):
     """A frozen dataclass whose fields are what a search may choose from; one option is no choice."""
 

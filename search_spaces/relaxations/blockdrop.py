@@ -1,89 +1,41 @@
-"""BlockDrop: a policy network looks at an input and drops blocks of the chain for it (Wu et al., CVPR 2018).
+"""BlockDrop over a space of depths: the deepest chain, with a policy network that drops blocks (Wu et al., CVPR 2018).
 
-The supernet is the deepest chain with a policy network (`search_spaces.dynamic.policy_network`) that decides on all
-blocks that keep the shape, at once and before the first. A trial has three stages, by shares of its steps:
-
-1. Plain: the chain is trained; nothing is dropped, and the policy network does not run.
-2. Policy: the chain is frozen, in evaluation mode. Policies are drawn and rewarded for dropped blocks if the answer is
-   right (`search_spaces.dynamic.dropping`). Curriculum: the policy controls the last block, then more, then all.
-3. Joint: the policy goes on, with a greater penalty, and the chain learns to answer under the policies that are drawn.
-
-A decision of 1 keeps a block, as the reward and the authors' code have it. Wherever `s_k` is called the likelihood of
-*dropping* block k, that is a slip: `|u|_0` would count dropped blocks, and the reward would fall with every one.
-
-Training and validation compute every block and multiply, as the authors' code does, and are charged for it, each stage
-for what it computes; a trial is priced as if all of it were the third stage, the costliest.
-`search_spaces.dynamic.skipping` runs the network without what it drops.
-
-Differences: shares and learning rates, here multiples of the study's, are ours; the code's bonus for entropy counts
--p log p alone, so that it also pays for dropping, and for blocks outside the curriculum too; in its joint stage
-the policy's loss is a sum over the batch beside a mean, which Adam does not see; the paper's first block of a stage can
-be dropped, its shortcut stays.
+`policed_network` says how both learn. As a supernet, the policy network is the architecture: weight decay is for
+weights alone, and depths are ranked by how many blocks the inputs execute.
 Shapes: B batch, N blocks that can be dropped, K classes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import IntEnum
 from typing import Any
 
-import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from torch import Tensor, nn
 
 from search_spaces.chain_space import ChainSpace
-from search_spaces.dynamic.dropping import bounded, entropy, num_controlled, policy_loss, reward
 from search_spaces.dynamic.hard_gates import hard
-from search_spaces.dynamic.policy_network import policy_network
-from search_spaces.dynamic.skipping import Step, executed_flops, given, masked, skippable, walk
-from search_spaces.errors import InvalidInput
-from search_spaces.flops import inference_flops, level_flops
+from search_spaces.dynamic.skipping import masked
 from search_spaces.relaxations.chains import deepest
-from search_spaces.relaxations.relaxation import Criterion, TrainingStage
+from search_spaces.relaxations.policed_network import PolicedNetwork, PolicyTraining
 from search_spaces.relaxations.skipping_network import SkippingNetwork, chain_with_skips
 from search_spaces.space import SearchSpace
 from search_spaces.values import CONFIG
 
 
 @validated(frozen=True, kw_only=True, config=CONFIG)
-class BlockDrop:
+class BlockDrop(PolicyTraining):
     """Learns which blocks each input drops, in a chain with one stage and nothing else to choose, tied or not."""
 
-    plain_share: float = Field(default=0.4, ge=0, le=1)
-    """Share of the steps that train the chain alone."""
-    policy_share: float = Field(default=0.1, ge=0, le=1)
-    """Share of the steps that train the policy alone; what is left trains both."""
-    curriculum_share: float = Field(default=0.5, ge=0, le=1)
-    """Share of the policy's own stage after which it controls all blocks; 0: from the start."""
-    policy_depth: int = Field(default=1, ge=0)
-    """Blocks of the policy network."""
-    alpha: float = Field(default=0.8, ge=0.5, le=1)
-    """Policies are drawn with probability alpha s + (1 - alpha) (1 - s) to keep a block; 1: with s itself."""
-    policy_penalty: float = Field(default=1.0, ge=0)
-    """Gamma, minus the reward of a wrong answer, while the policy is trained alone."""
-    joint_penalty: float = Field(default=10.0, ge=0)
-    """Gamma while both are trained."""
-    entropy_weight: float = Field(default=0.1, ge=0)
-    """Bonus per nat of each decision's entropy while the policy is trained alone."""
-    policy_learning_rate: float = Field(default=0.3, gt=0)
-    """Peak while the policy is trained alone, as a multiple of the study's."""
-    joint_learning_rate: float = Field(default=1.0, gt=0)
-    """Peak while both are trained, as a multiple of the study's."""
+    policy_learning_rate: float = Field(default=1.0, gt=0)
+    """Peak learning rate of the policy network, as a multiple of the chain's."""
 
     recipe = "joint"
     inheritable = True
 
-    def __post_init__(self) -> None:
-        if self.plain_share + self.policy_share > 1:
-            raise InvalidInput(
-                f"must be at most 1 together with plain_share, got {self.policy_share} + {self.plain_share}",
-                field="policy_share",
-            )
-
     def recipe_options(self) -> Mapping[str, Any]:
-        return {}
+        return {"architecture_learning_rate_factor": self.policy_learning_rate}
 
     def check(self, space: SearchSpace) -> None:
         chain_with_skips(space, method="blockdrop")
@@ -92,133 +44,20 @@ class BlockDrop:
         return BlockDropNetwork(chain_with_skips(space, method="blockdrop"), self)
 
 
-class Stage(IntEnum):
-    """Of a trial."""
-
-    PLAIN = 0
-    POLICY = 1
-    JOINT = 2
-
-
-class BlockDropNetwork(SkippingNetwork):
-    """The deepest chain with a policy network. As it is built, the policy is in control of all blocks."""
+class BlockDropNetwork(SkippingNetwork, PolicedNetwork):
+    """The deepest chain with a policy network, and the count of how often it keeps blocks."""
 
     def __init__(self, space: ChainSpace, options: BlockDrop) -> None:
-        super().__init__()
-        self.space = space
-        self.options = options
-        self.chain = space.build(deepest(space))
-        self.blocks = skippable(self.chain, space.input_shape)
+        PolicedNetwork.__init__(self, space, deepest(space), options)
         self.start_counting()
-        self.policy = policy_network(space, num_blocks=len(self.blocks), depth=options.policy_depth)
-        self.stage = Stage.JOINT
-        self.controlled_N = nn.Buffer(torch.ones(len(self.blocks)))
-        """1 for blocks that the policy decides on, 0 for those that are kept anyway."""
 
     def forward(self, x_B: Tensor) -> Tensor:
         """Logits `y_BK` under the policy that is the more probable one, block by block."""
-        if self.stage is Stage.PLAIN:
-            y_BK: Tensor = self.chain(x_B)
-            u_BN = self.executed_N.new_ones(len(x_B), len(self.blocks))
-        else:
-            u_BN = self.decide(self.scores(x_B))
-            y_BK = self.run(x_B, u_BN)
+        y_BK, u_BN = self.answer(x_B, hard, step=masked)
         if not self.training:
             self.count(u_BN)
         return y_BK
 
-    def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:
-        """The loss, minus the reward, or both, whichever the stage is about."""
-        if self.stage is Stage.PLAIN:
-            return criterion(self.chain(x_B), y_B).mean()
-        options, s_BN = self.options, self.scores(x_B)
-        p_BN = bounded(s_BN.sigmoid(), options.alpha)
-        drawn_BN = self._under_control(torch.bernoulli(p_BN.detach()))
-        is_joint = self.stage is Stage.JOINT
-        with torch.no_grad():
-            hard_BN = self.decide(s_BN)
-            baseline_BK = self.run(x_B, hard_BN)
-        with torch.set_grad_enabled(is_joint):
-            y_BK = self.run(x_B, drawn_BN)
-        penalty = options.joint_penalty if is_joint else options.policy_penalty
-        reward_B = reward(drawn_BN, y_BK.argmax(dim=1) == y_B, penalty)
-        advantage_B = reward_B - reward(hard_BN, baseline_BK.argmax(dim=1) == y_B, penalty)
-        loss_B = policy_loss(p_BN, drawn_BN, advantage_B, self.controlled_N) - reward_B
-        if is_joint:
-            return (loss_B + criterion(y_BK, y_B)).mean()
-        entropy_B = (entropy(s_BN.sigmoid()) * self.controlled_N).sum(dim=1)
-        return (loss_B - options.entropy_weight * entropy_B).mean()
-
-    def scores(self, x_B: Tensor) -> Tensor:
-        """Log-odds `[B, N]` that blocks are kept."""
-        s_BN: Tensor = self.policy(x_B)
-        return s_BN.to(torch.promote_types(s_BN.dtype, torch.float32))
-
-    def decide(self, s_BN: Tensor) -> Tensor:
-        """The policy that is used after training, `[B, N]`: 1 keeps a block, 0 drops it."""
-        return self._under_control(hard(s_BN))
-
-    def run(self, x_B: Tensor, u_BN: Tensor, *, step: Step = masked) -> Tensor:
-        """Logits `y_BK` of the chain under a policy."""
-        return walk(self.chain, x_B, given(u_BN), blocks=self.blocks, step=step)[0]
-
-    def flops(self, u_BN: Tensor) -> Tensor:
-        """FLOPs `[B]` of each input's compacted pass under a policy, those of the policy network included."""
-        input_shape = self.space.input_shape
-        of_policy = inference_flops(self.policy, input_shape)
-        return of_policy + executed_flops(level_flops(self.chain, input_shape), self.blocks, u_BN)
-
-    def stages(self) -> tuple[TrainingStage, ...]:
-        """Plain, policy, joint."""
-        options = self.options
-        joint_begins = options.plain_share + options.policy_share
-        return (
-            TrainingStage(begins=0.0),
-            TrainingStage(begins=options.plain_share, learning_rate=options.policy_learning_rate),
-            TrainingStage(begins=joint_begins, learning_rate=options.joint_learning_rate),
-        )
-
-    def begin_stage(self, number: int) -> None:
-        """Hand over no block, at least the last one, or all."""
-        self.stage = Stage(number)
-        if self.stage is Stage.PLAIN:
-            self.controlled_N.zero_()
-        elif self.stage is Stage.POLICY:
-            self.controlled_N[-1] = 1
-        else:
-            self.controlled_N.fill_(1)
-        self._set_modes()
-
-    def anneal(self, progress: float) -> None:
-        """Go on in the curriculum."""
-        if self.stage is not Stage.POLICY:
-            return
-        length = self.options.curriculum_share * self.options.policy_share
-        done = (progress - self.options.plain_share) / length if length else 1.0
-        self.controlled_N.zero_()
-        self.controlled_N[-num_controlled(done, len(self.blocks)) :] = 1
-
-    def size(self) -> int:
-        """The stage: each computes something else."""
-        return self.stage
-
-    def grow_fully(self) -> None:
-        """Take the stage that costs most."""
-        self.begin_stage(Stage.JOINT)
-
-    def train(self, mode: bool = True) -> BlockDropNetwork:
-        """A frozen chain stays in evaluation mode."""
-        super().train(mode)
-        self._set_modes()
-        return self
-
     def architecture_parameters(self) -> list[nn.Parameter]:
         """Those of the policy network."""
         return list(self.policy.parameters())
-
-    def _set_modes(self) -> None:
-        self.chain.train(self.training and self.stage is not Stage.POLICY)
-
-    def _under_control(self, u_BN: Tensor) -> Tensor:
-        """Keep the blocks that the policy does not control."""
-        return u_BN * self.controlled_N + (1 - self.controlled_N)

@@ -1,29 +1,30 @@
 """A chain in which every input skips the blocks that a gate in front of them finds it can do without.
 
 Every block that keeps the shape has a gate: `x_{i+1} = G_i F_i(x_i) + (1 - G_i) x_i` (Wang et al., ECCV 2018, arXiv
-1711.09485). A training has two stages, by shares of its steps, each with a schedule of its own:
+1711.09485). A training has stages, by shares of its steps, each with a schedule of its own:
 
-1. Supervised: gates are hard in the forward pass and soft in the backward pass; the loss alone moves them.
-2. Hybrid reinforcement learning: gates are drawn, and a policy gradient trades the loss for skipped blocks.
+1. Plain, if asked for: the chain is trained without gates. The paper, whose trainings are longer, does not.
+2. Supervised: gates are hard in the forward pass and soft in the backward pass; the loss alone moves them.
+3. Hybrid reinforcement learning: gates are drawn, and a policy gradient trades the loss for skipped blocks.
+4. Settled, if asked for: the chain learns to answer under the policy that is used, whose gates stay as they are. Gates
+   that are not sure yet are drawn otherwise than they are used, which a paper's 10,000 steps have time to mend.
 
 With `supervised_share` 0 the policy gradient starts from scratch, with 1 there is none; with soft gates in training,
 only validation makes them hard. The paper runs all three as controls.
 
 Training and validation compute every block and multiply, as the authors' code does, and are charged for it: all steps
-of both stages cost the same. `search_spaces.dynamic.skipping` runs the network without what it skips. Once it is
-trained, blocks are executed from a probability of 1/2 on; other thresholds are other settings of the same network, for
-which nobody trained it.
+with gates that learn cost the same, which is what a trial is priced at. `search_spaces.dynamic.skipping` runs the
+network without what it skips. Once it is trained, blocks are executed from a probability of 1/2 on.
 
-Differences: the paper's first block has no gate; its second stage has a constant learning rate of 1e-4, a thousandth of
-the first's, here it has the study's schedule once more.
+Differences: the paper's first block has no gate; its last stage has a constant learning rate of 1e-4, a thousandth of
+the one before, here it has the study's schedule once more; gates see standardised features (`search_spaces.dynamic`).
 Shapes: B batch, N gates, K classes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from enum import IntEnum
 from typing import Literal
 
 import torch
@@ -34,23 +35,17 @@ from torch import Tensor, nn
 from search_spaces.architecture import Architecture
 from search_spaces.chain import Chain
 from search_spaces.chain_space import ChainSpace
-from search_spaces.dynamic.dynamic import Observed
 from search_spaces.dynamic.gates import FeedForwardGates, Gates, RecurrentGates, ff_gate_1, ff_gate_2
 from search_spaces.dynamic.hard_gates import gumbel, hard, hybrid_loss, log_probability, savings, straight_through
-from search_spaces.dynamic.skipping import Step, compacted, executed_flops, masked, skippable, walk
+from search_spaces.dynamic.skipping import Step, masked, skippable, walk
+from search_spaces.dynamic.skipping_settings import Act, SkippingSettings
 from search_spaces.errors import InvalidInput
-from search_spaces.flops import inference_flops, level_flops, level_shapes
-from search_spaces.operating_points import OperatingPoint, Setting
+from search_spaces.flops import inference_flops, level_shapes
 from search_spaces.relaxations.relaxation import Criterion, TrainingStage
 from search_spaces.values import CONFIG
 
-Act = Callable[[Tensor], Tensor]
-"""From the scores `s_B` of a gate to gates `g_B`."""
-
 SUPERVISED: dict[str, Act] = {"straight_through": straight_through, "soft": torch.sigmoid, "gumbel": gumbel}
-"""Gates of the first stage."""
-THRESHOLDS = (0.9, 0.7, 0.5, 0.3, 0.1)
-"""Of the probability that a block is executed: 1/2 is the paper's."""
+"""Gates of the supervised stage."""
 FEED_FORWARD = {"ff1": ff_gate_1, "ff2": ff_gate_2}
 SMALLEST_IMAGE = {"ff1": 2, "ff2": 1}
 """Side in pixels: FFGate-I begins with a pooling of 2x2."""
@@ -62,30 +57,52 @@ class GateTraining:
 
     gate: Literal["recurrent", "ff1", "ff2"] = "recurrent"
     """One LSTM for all blocks; or, for images, convolutions in front of each: FFGate-I, or the smaller FFGate-II."""
+    plain_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the steps before there are gates, which train the chain alone; 0: none, as in the paper."""
     supervised_share: float = Field(default=0.865, ge=0, le=1)
-    """Share of the steps in the first stage, in the paper 64k of 74k, which leaves a short trial too few to learn what
-    to skip; 0: policy gradient alone; 1: none."""
+    """Share of the steps in the supervised stage, in the paper 64k of 74k, which leaves a short trial too few to learn
+    what to skip; 0: policy gradient alone; 1: none."""
     supervised_gate: Literal["straight_through", "soft", "gumbel"] = "straight_through"
-    """Gates of the first stage. Gumbel: drawn, with a gradient through the noise, and paid for skipping already."""
+    """Gates of that stage. Gumbel: drawn, with a gradient through the noise, and paid for skipping already."""
     reinforcement_learning_rate: float = Field(default=1.0, gt=0)
-    """Peak learning rate of the second stage, as a multiple of the study's."""
+    """Peak learning rate from the policy gradient's stage on, as a multiple of the study's."""
+    settled_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the steps, the last ones, in which gates decide as they do in use, and the chain alone learns; 0: none,
+    as in the paper."""
     alpha: float = Field(default=0.1, ge=0)
     """What it is worth to skip all blocks, in nats; as in the authors' code."""
     beta: float = Field(default=1.0, ge=0)
     """Weight of the loss in the rewards of the policy gradient."""
 
+    def __post_init__(self) -> None:
+        shares = (self.plain_share, self.supervised_share, self.settled_share)
+        if math.fsum(shares) > 1:
+            raise InvalidInput(
+                f"must be at most 1 with plain_share and settled_share, got {' + '.join(map(str, shares))}",
+                field="supervised_share",
+            )
 
-class GatedNetwork(nn.Module):
+
+class Stage(IntEnum):
+    """Of a training."""
+
+    PLAIN = 0
+    SUPERVISED = 1
+    REINFORCED = 2
+    SETTLED = 3
+
+
+class GatedNetwork(SkippingSettings, nn.Module):
     """A chain of one stage with gates."""
 
     def __init__(self, space: ChainSpace, architecture: Architecture, options: GateTraining) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         self.space = space
         self.options = options
         self.chain: Chain = space.build(architecture)
         self.blocks = skippable(self.chain, space.input_shape)
         self.gates = self._make_gates(architecture.form["stages"][0]["width"])
-        self.is_supervised = True
+        self.stage = Stage.SUPERVISED
 
     def forward(self, x_B: Tensor) -> Tensor:
         """Logits `y_BK` under the hard policy."""
@@ -93,7 +110,11 @@ class GatedNetwork(nn.Module):
 
     def objective(self, x_B: Tensor, y_B: Tensor, criterion: Criterion) -> Tensor:
         """The loss, or, once gates are drawn, what is left of it after what skipping is worth."""
-        if self.is_supervised:
+        if self.stage is Stage.PLAIN:
+            return criterion(self.chain(x_B), y_B).mean()
+        if self.stage is Stage.SETTLED:
+            return criterion(self(x_B), y_B).mean()
+        if self.stage is Stage.SUPERVISED:
             y_BK, _, g_BN = self.walk(x_B, SUPERVISED[self.options.supervised_gate])
             loss_B = criterion(y_BK, y_B)
             if self.options.supervised_gate == "gumbel":
@@ -103,7 +124,7 @@ class GatedNetwork(nn.Module):
         return self.hybrid_objective(criterion(y_BK, y_B), s_BN, g_BN)
 
     def hybrid_objective(self, loss_B: Tensor, s_BN: Tensor, g_BN: Tensor) -> Tensor:
-        """The second stage's, a scalar, of gates that were drawn."""
+        """The last stage's, a scalar, of gates that were drawn."""
         log_p_BN = log_probability(s_BN, g_BN)
         return hybrid_loss(loss_B, log_p_BN, g_BN, alpha=self.options.alpha, beta=self.options.beta).mean()
 
@@ -122,49 +143,36 @@ class GatedNetwork(nn.Module):
         return y_BK, torch.stack(scores, dim=1), torch.stack(gates, dim=1)
 
     def stages(self) -> tuple[TrainingStage, ...]:
-        """Supervised, then hybrid reinforcement learning."""
+        """Plain, supervised, hybrid reinforcement learning, settled."""
         options = self.options
-        second = TrainingStage(begins=options.supervised_share, learning_rate=options.reinforcement_learning_rate)
-        return (TrainingStage(begins=0.0), second)
-
-    def begin_stage(self, number: int) -> None:
-        """From the second stage on, gates are drawn."""
-        self.is_supervised = number == 0
-
-    def num_observations(self) -> int:
-        """One for each threshold: what a block does with its inputs decides what later gates see."""
-        return len(THRESHOLDS)
-
-    def observe(self, number: int, x_B: Tensor) -> Observed:
-        """Logits `y_BK` and gates `g_BN` at a threshold."""
-        y_BK, _, g_BN = self.walk(x_B, _from(THRESHOLDS[number]))
-        return y_BK, g_BN
-
-    def settings(self, observed: Sequence[Observed]) -> tuple[Setting, ...]:
-        """All thresholds, whatever the data."""
-        return tuple(Setting(label=f"threshold {one:g}", thresholds=(one,)) for one in THRESHOLDS)
-
-    def operating_point(self, setting: Setting, observed: Sequence[Observed], y_B: Tensor) -> OperatingPoint:
-        """Shares are those of the inputs that execute each block; one without a gate is executed by all."""
-        y_BK, g_BN = observed[THRESHOLDS.index(_threshold(setting))]
-        levels, gates = self._flops
-        flops_B = executed_flops(levels, self.blocks, g_BN)
-        shares = dict(zip(self.blocks, g_BN.double().mean(dim=0).tolist(), strict=True))
-        return OperatingPoint(
-            accuracy=(y_BK.argmax(dim=-1) == y_B).double().mean().item(),
-            mean_flops=gates + flops_B.double().mean().item(),
-            shares=tuple(shares.get(block, 1.0) for block in range(1, len(self.chain.blocks) + 1)),
+        settled = 1 - options.settled_share
+        reinforced = min(options.plain_share + options.supervised_share, settled)
+        return (
+            TrainingStage(begins=0.0),
+            TrainingStage(begins=options.plain_share),
+            TrainingStage(begins=reinforced, learning_rate=options.reinforcement_learning_rate),
+            TrainingStage(begins=settled, learning_rate=options.reinforcement_learning_rate),
         )
 
-    def run_at(self, setting: Setting, x_B: Tensor) -> Tensor:
-        """Logits `y_BK`; every block sees the inputs that execute it."""
-        return self.walk(x_B, _from(_threshold(setting)), step=compacted)[0]
+    def begin_stage(self, number: int) -> None:
+        """First without gates, then with trained ones, then with drawn ones, last with those that are used."""
+        self.stage = Stage(number)
 
-    @cached_property
-    def _flops(self) -> tuple[tuple[int, ...], int]:
-        """Of stem, blocks and head, and of all gates, for one input."""
-        levels = level_flops(self.chain, self.space.input_shape)
-        return levels, inference_flops(self, self.space.input_shape) - sum(levels)
+    def size(self) -> int:
+        """The stage: without gates and without their gradients it costs less; two stages cost the same."""
+        return Stage.SUPERVISED if self.stage is Stage.REINFORCED else self.stage
+
+    def grow_fully(self) -> None:
+        """Take a stage with gates that learn."""
+        self.begin_stage(Stage.SUPERVISED)
+
+    def answer(self, x_B: Tensor, act: Act, *, step: Step) -> tuple[Tensor, Tensor]:
+        y_BK, _, g_BN = self.walk(x_B, act, step=step)
+        return y_BK, g_BN
+
+    def decision_flops(self) -> int:
+        shape = self.space.input_shape
+        return inference_flops(self, shape) - inference_flops(self.chain, shape)
 
     def _make_gates(self, width: int) -> Gates:
         kind, num_gates = self.options.gate, len(self.blocks)
@@ -177,15 +185,3 @@ class GatedNetwork(nn.Module):
                 field="gate",
             )
         return FeedForwardGates([FEED_FORWARD[kind](width) for _ in range(num_gates)])
-
-
-def _from(threshold: float) -> Act:
-    """Hard gates that execute from this probability on. The score decides, so that 1/2 is `hard` to the last bit."""
-    score = math.log(threshold / (1 - threshold))
-    return lambda s_B: (s_B >= score).to(s_B.dtype)
-
-
-def _threshold(setting: Setting) -> float:
-    (threshold,) = setting.thresholds
-    assert threshold is not None
-    return threshold

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from torch import Tensor, nn
 
@@ -27,11 +28,14 @@ from search_spaces.values import CONFIG
 class SkipNet(GateTraining):
     """Learns which blocks each input skips, in a chain with one stage and nothing else to choose, tied or not."""
 
+    gate_learning_rate: float = Field(default=1.0, gt=0)
+    """Peak learning rate of the gates, as a multiple of the weights'."""
+
     recipe = "joint"
     inheritable = True
 
     def recipe_options(self) -> Mapping[str, Any]:
-        return {}
+        return {"architecture_learning_rate_factor": self.gate_learning_rate}
 
     def check(self, space: SearchSpace) -> None:
         chain = chain_with_skips(space, method="skipnet")

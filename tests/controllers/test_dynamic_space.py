@@ -32,12 +32,12 @@ def test_a_search_meets_every_mechanism(method):
     trials = play(controller, 30, closeness)
     for trial in trials:
         validate(SPACE, trial.architecture)
-    assert {trial.architecture.decisions["mechanism"] for trial in trials} == {"static", "exits", "gates"}
+    assert {trial.architecture.decisions["mechanism"] for trial in trials} == {"static", "exits", "gates", "policy"}
 
 
 @pytest.mark.parametrize("method", ["evolution", "local_search", "predictor"])
 def test_a_search_that_learns_finds_the_best(method):
-    """Per width, 3 static ones, 1 + 4 + 6 with exits and 3 * 3 with gates: fewer than half of them are tried."""
-    assert sum(1 for _ in enumerate_space(SPACE)) == 2 * (3 + 11 + 9)
+    """Per width, 3 static ones, 1 + 4 + 6 with exits, 3 * 3 with gates and 3 * 2 with a policy: not half are tried."""
+    assert sum(1 for _ in enumerate_space(SPACE)) == 2 * (3 + 11 + 9 + 6)
     trials = play(make_controller(method, METHODS[method], space=SPACE, seed=0), 22, closeness)
     assert BEST in [trial.architecture for trial in trials]

@@ -10,13 +10,14 @@ from torch.nn import functional as F
 
 from search_spaces import make_space
 from search_spaces.dynamic.dropping import bounded, entropy, num_controlled, policy_loss, reward
+from search_spaces.dynamic.gates import OPEN
 from search_spaces.dynamic.policy_network import policy_network
 from search_spaces.dynamic.skipping import compacted
 from search_spaces.errors import InvalidInput
-from search_spaces.flops import count_flops, inference_flops
+from search_spaces.flops import inference_flops
 from search_spaces.relaxations import Supernet, make_relaxation
-from search_spaces.relaxations.blockdrop import Stage
 from search_spaces.relaxations.chains import deepest
+from search_spaces.relaxations.policed_network import Stage
 from search_spaces.relaxations.relaxation import Annealed, Growing, HasObjective, Staged, TrainingStage
 from tests.search_spaces.scaling import scaling
 
@@ -97,9 +98,13 @@ def test_bounds_by_hand():
 
 
 def test_entropies_by_hand():
-    p_BN = torch.tensor([[0.5, 0.25, 0.0, 1.0]], dtype=torch.float64)
+    """Log-odds of 1/2, of 1/4, and of what no probability can tell from 0 and 1, which have a slope all the same."""
+    score_BN = torch.tensor([[0.0, -math.log(3), -1e3, 1e3]], dtype=torch.float64, requires_grad=True)
     quarter = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
-    assert entropy(p_BN)[0].tolist() == pytest.approx([math.log(2), quarter, 0.0, 0.0])
+    entropy_BN = entropy(score_BN)
+    assert entropy_BN[0].tolist() == pytest.approx([math.log(2), quarter, 0.0, 0.0])
+    entropy_BN.sum().backward()  # dH/ds = -s p (1 - p)
+    assert score_BN.grad[0].tolist() == pytest.approx([0.0, math.log(3) * 0.25 * 0.75, 0.0, 0.0])
 
 
 @pytest.mark.parametrize(
@@ -183,18 +188,23 @@ def test_the_bonus_for_entropy_is_paid_while_the_policy_is_alone():
         x_B = torch.ones(6, 1, dtype=torch.float64)
         return network.objective(x_B, torch.zeros(6, dtype=torch.int64), lambda y_BK, _: y_BK[:, 0]).item()
 
-    of_both = entropy(torch.tensor([0.5, -1.0], dtype=torch.float64).sigmoid()).sum().item()
+    of_both = entropy(torch.tensor([0.5, -1.0], dtype=torch.float64)).sum().item()
     assert objective(POLICY, 0.0) - objective(POLICY, 0.3) == pytest.approx(0.3 * of_both)
     assert objective(JOINT, 0.0) == objective(JOINT, 0.3)
 
 
 def test_stages_follow_the_shares():
-    network = blockdrop(mlp(), plain_share=0.4, policy_share=0.2, policy_learning_rate=0.3, joint_learning_rate=0.1)
+    network = blockdrop(mlp(), plain_share=0.4, policy_share=0.2, joint_learning_rate=0.1)
     assert network.stages() == (
         TrainingStage(begins=0.0),
-        TrainingStage(begins=0.4, learning_rate=0.3),
+        TrainingStage(begins=0.4),
         TrainingStage(begins=pytest.approx(0.6), learning_rate=0.1),
     )
+
+
+def test_the_policy_learns_at_a_rate_of_its_own():
+    options = make_relaxation({"name": "blockdrop", "policy_learning_rate": 0.3}).recipe_options()
+    assert options == {"architecture_learning_rate_factor": 0.3}
 
 
 def test_the_curriculum_goes_from_the_last_block_to_all():
@@ -224,9 +234,10 @@ def test_blocks_out_of_control_are_kept():
     assert network(x_B1).item() == 3.0
 
 
+@pytest.mark.parametrize("chain_learns", ["drawn", "used"])
 @pytest.mark.parametrize(("stage", "moved"), [(PLAIN, "chain"), (POLICY, "policy"), (JOINT, "chain, policy")])
-def test_a_stage_moves_what_it_trains_and_nothing_else(stage, moved):
-    network = spread(blockdrop(resnet()))
+def test_a_stage_moves_what_it_trains_and_nothing_else(stage, moved, chain_learns):
+    network = spread(blockdrop(resnet(), chain_learns=chain_learns))
     network.train()
     network.begin_stage(stage)
     network.controlled_N.fill_(1)
@@ -237,6 +248,25 @@ def test_a_stage_moves_what_it_trains_and_nothing_else(stage, moved):
             assert (parameter.grad is not None) == (part in moved), name
     touched = any(not torch.equal(value, buffers[name]) for name, value in network.chain.named_buffers())
     assert touched == ("chain" in moved)
+
+
+@pytest.mark.parametrize("chain_learns", ["drawn", "used"])
+def test_the_chain_learns_under_the_policies_that_were_asked_for(chain_learns):
+    """Its gradient is that of the loss under them, whose draw is repeated; the reward has none for the chain."""
+    network = spread(blockdrop(mlp(), chain_learns=chain_learns).double())
+    x_B, y_B = batch(40)
+    network.begin_stage(JOINT)
+    s_BN = network.scores(x_B).detach()
+    torch.manual_seed(5)
+    policies = {"drawn": torch.bernoulli(bounded(s_BN.sigmoid(), 0.8)), "used": (s_BN >= 0).double()}
+    assert not torch.equal(*policies.values())
+    parameters = list(network.chain.parameters())
+    expected = torch.autograd.grad(per_example(network.run(x_B, policies[chain_learns]), y_B).mean(), parameters)
+    torch.manual_seed(5)
+    found = torch.autograd.grad(network.objective(x_B, y_B, per_example), parameters)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+    assert network.chain.training
 
 
 @pytest.mark.parametrize("kept", ["none", "all", "some"])
@@ -268,22 +298,21 @@ def test_a_policy_network_costs_what_a_hand_counts():
     assert inference_flops(vectors, (4,)) == 2 * (4 * 6) + 2 * (2 * 6 * 6) + 2 * (6 * 3)
 
 
-@torch.no_grad()
-def test_flops_are_what_a_compacted_pass_costs_with_its_policy():
-    network = spread(blockdrop(resnet())).eval()
-    x_B = torch.randn(9, 1, 8, 8)
-    u_BN = network.decide(network.scores(x_B))
-    assert 0 < u_BN.mean() < 1
-    counted = count_flops(lambda: network.run(x_B, network.decide(network.scores(x_B)), step=compacted))
-    assert counted == network.flops(u_BN).sum()
-    assert counted < count_flops(lambda: network(x_B))
-
-
 def test_the_first_decisions_are_to_keep_all_for_sure_of_none():
     network = blockdrop(resnet()).eval()
     with torch.no_grad():
-        assert network.scores(torch.randn(3, 1, 8, 8)).abs().max() == 0
+        assert network.scores(torch.randn(3, 1, 8, 8)).unique().tolist() == [OPEN]
         assert network.decide(torch.zeros(3, BLOCKS)).tolist() == [[1.0] * BLOCKS] * 3
+
+
+def test_a_policy_tells_apart_what_differs_by_little():
+    """Features that are 100 and a thousandth for all inputs: the linear layer sees how they differ, and not the 100."""
+    network = blockdrop(mlp())
+    standardize = network.policy[1].head.double()[0][0]
+    features_BD = 100 + 1e-3 * torch.randn(64, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    seen_BD = standardize(features_BD)
+    assert seen_BD.mean(dim=0).abs().max() < 1e-6
+    assert seen_BD.std(dim=0).min() > 0.2  # variance 1e-6, beside an epsilon of 1e-5
 
 
 def test_the_profile_and_policies_of_the_last_validation_pass():

@@ -12,6 +12,7 @@ from search_spaces.errors import InvalidInput
 from search_spaces.mechanisms import MECHANISMS
 from search_spaces.relaxations.exit_network import ExitNetwork
 from search_spaces.relaxations.gated_network import GatedNetwork
+from search_spaces.relaxations.policed_network import PolicedNetwork
 from search_spaces.relaxations.relaxation import HasObjective, Staged, Supernet
 
 MLP = {"family": "mlp", "depth": [0, 1, 3, 7], "width": [6, 8], "ops": ["residual"]}
@@ -47,17 +48,18 @@ def test_decisions_come_in_order_and_only_where_they_mean_something():
         (*chain, "exits.spacing", "exits.distillation", "exits.teachers"),
         (*chain, "gates.supervised_share"),  # no policy gradient, so skipping is worth nothing
         (*chain, "gates.supervised_share", "gates.alpha"),
+        (*chain, "policy.policy_penalty"),
     }
 
 
 def test_the_size_counted_by_hand():
-    """Depths 0 and 1 have no two exits, depth 0 no gate; of depth 3, exits 4 apart are the last alone.
+    """Depths 0 and 1 have no two exits, depth 0 no gate or policy; of depth 3, exits 4 apart are the last alone.
 
     Per width: static 4; exits 1 + 1 for the shallow, (2 + 1) for 3, 2 + 2 for 7, distillation being on or off; gates
-    1 for depth 0 and 2 for each of three others.
+    1 for depth 0 and 2 for each of three others; policies 1 and 3 for each.
     """
-    space = dynamic(exits={"spacing": [2, 4]}, gates={"alpha": [0.1, 0.2]})
-    assert size(space).points == 2 * (4 + (1 + 1 + 3 + 4) + (1 + 2 * 3))
+    space = dynamic(exits={"spacing": [2, 4]}, gates={"alpha": [0.1, 0.2]}, policy={"policy_penalty": [1, 2, 3]})
+    assert size(space).points == 2 * (4 + (1 + 1 + 3 + 4) + (1 + 2 * 3) + (1 + 3 * 3))
 
 
 @pytest.mark.parametrize(
@@ -88,6 +90,16 @@ def test_gates_are_what_was_asked_for():
     assert (network.options.alpha, network.options.supervised_share, network.blocks) == (0.3, 0.5, (1, 2, 3))
 
 
+def test_a_policy_is_what_was_asked_for():
+    space = dynamic(mechanism="policy", policy={"policy_depth": [0, 2], "joint_penalty": 3})
+    network = space.build(
+        answer(space, {"depth": 3, "width": 6, "policy.policy_depth": 2, "policy.policy_penalty": 2.0})
+    )
+    assert isinstance(network, PolicedNetwork)
+    assert (network.options.policy_penalty, network.options.joint_penalty, network.blocks) == (2.0, 3.0, (1, 2, 3))
+    assert len(network.policy[1].blocks) == 2
+
+
 @pytest.mark.parametrize("depth", [0, 1, 3, 7])
 def test_static_is_the_plain_chain(depth):
     space, plain = dynamic(), answer(chains(), {"depth": depth, "width": 8})
@@ -105,7 +117,9 @@ def test_static_is_the_plain_chain(depth):
         (MLP, (5,), {"depth": 3, "width": 8, "mechanism": "exits", "exits.spacing": 5}),
         (MLP, (5,), {"depth": 1, "width": 8, "mechanism": "exits"}),
         (MLP, (5,), {"depth": 0, "width": 8, "mechanism": "gates"}),
+        (MLP, (5,), {"depth": 0, "width": 8, "mechanism": "policy"}),
         (IMAGES, (1, 8, 8), {"stage1.depth": 1, "mechanism": "gates"}),  # its only block halves the image
+        (IMAGES, (1, 8, 8), {"stage1.depth": 1, "mechanism": "policy"}),
     ],
 )
 def test_a_chain_too_shallow_for_a_mechanism_is_the_static_one(chain, input_shape, decisions):
@@ -125,6 +139,9 @@ def test_the_whole_network_is_the_chain_under_open_gates_and_at_the_last_exit():
     gated = seeded(dynamic(), answer(dynamic(), {**at_depth, "mechanism": "gates"}, partial=True))
     plain.load_state_dict(gated.chain.state_dict())
     torch.testing.assert_close(gated.walk(x_B, torch.ones_like)[0], plain(x_B))
+    policed = seeded(dynamic(), answer(dynamic(), {**at_depth, "mechanism": "policy"}, partial=True))
+    plain.load_state_dict(policed.chain.state_dict())
+    torch.testing.assert_close(policed(x_B), plain(x_B))  # as it is built, a policy keeps everything
 
 
 def test_they_are_trained_as_architectures():
@@ -133,7 +150,7 @@ def test_they_are_trained_as_architectures():
         network = space.build(point)
         mechanism = point.form.get("mechanism", {"name": STATIC})["name"]
         assert isinstance(network, HasObjective) is (mechanism != STATIC)
-        assert isinstance(network, Staged) is (mechanism == "gates")
+        assert isinstance(network, Staged) is (mechanism in ("gates", "policy"))
         assert not isinstance(network, Supernet)
 
 
@@ -148,7 +165,7 @@ def test_any_family_of_chains_can_be_dynamic(family):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"mechanism": ["static", "drops"]}, "mechanism: must be among static, exits, gates, got 'drops'"),
+        ({"mechanism": ["static", "drops"]}, "mechanism: must be among static, exits, gates, policy, got 'drops'"),
         ({"mechanism": []}, r"mechanism: must be one option, or a list of distinct ones, got \[\]"),
         ({"chain": {"family": "dynamic"}}, "chain.family: unknown space 'dynamic'"),
         ({"chain": {"family": "mlp"}}, r"chain.depth: is required"),
@@ -157,6 +174,7 @@ def test_any_family_of_chains_can_be_dynamic(family):
         ({"exits": {"distillation": [0, 1.5]}}, "exits.distillation.1: must be at most 1"),
         ({"exits": {"distance": 1}}, "exits.distance: is not a known field; allowed: spacing, distillation, teachers"),
         ({"gates": {"gate": ["recurrent", "ff1"]}}, r"gates.gate: ff1 needs hidden states that are images"),
+        ({"policy": {"policy_depth": [1, -1]}}, "policy.policy_depth.1: must be at least 0, got -1"),
         ({"gates": {"alpha": [0.1, 0.1]}}, "gates.alpha: must be one option, or a list of distinct ones"),
     ],
 )

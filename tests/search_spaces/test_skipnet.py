@@ -11,14 +11,17 @@ from torch.nn import functional as F
 from search_spaces import make_space
 from search_spaces.dynamic.gates import OPEN
 from search_spaces.dynamic.hard_gates import gumbel, hard, hybrid_loss, log_probability, straight_through
-from search_spaces.dynamic.skipping import compacted, executed_flops
+from search_spaces.dynamic.skipping import compacted, executed_flops, given, masked, walk
 from search_spaces.errors import InvalidInput
 from search_spaces.flops import count_flops, level_flops
 from search_spaces.inheritance import Inheritance, inherit
 from search_spaces.relaxations import Supernet, make_relaxation
-from search_spaces.relaxations.relaxation import HasObjective, Staged, TrainingStage
+from search_spaces.relaxations.gated_network import Stage
+from search_spaces.relaxations.relaxation import Growing, HasObjective, Staged, TrainingStage
 from tests.search_spaces.scaling import scaling
+from workers.recipes.stages import Timetable
 
+PLAIN, SUPERVISED, REINFORCED, SETTLED = Stage
 BLOCKS, BATCH, ALPHA = 3, 5, 0.7
 
 
@@ -132,7 +135,7 @@ def test_the_policy_gradient_is_that_of_the_expectation_over_all_policies(tied):
 
     The scores of a gate depend on what the gates before it decided, through the hidden state and the LSTM.
     """
-    network = spread(skipnet(mlp(tied=tied)).double())
+    network = spread(skipnet(mlp(tied=tied)).double()).eval()
     x_B, y_B = batch()
     parameters = list(network.parameters())
     exact = torch.zeros((), dtype=torch.float64)
@@ -162,7 +165,7 @@ def test_the_second_stage_draws_its_gates():
     """Doubling blocks and the plain value as loss: E[y] = x (1 + S_1) (1 + S_2), savings alpha / 2 sum (1 - S_i)."""
     torch.manual_seed(0)
     network = constant_scores(skipnet(scaling(depth=[1, 2], ops=["double"])), 0.5, -1.0)
-    network.begin_stage(1)
+    network.begin_stage(REINFORCED)
     x_B = torch.full((40_000, 1), 3.0, dtype=torch.float64)
     objective = network.objective(x_B, torch.zeros(len(x_B)), lambda y_B1, _: y_B1[:, 0])
     one, two = chance(0.5), chance(-1.0)
@@ -199,15 +202,71 @@ def test_gumbel_gates_are_paid_for_skipping_while_supervised():
     assert objective.item() == pytest.approx(1 - ALPHA)
 
 
-def test_gates_are_drawn_after_the_supervised_share():
-    network = skipnet(mlp(), supervised_share=0.6, reinforcement_learning_rate=0.3)
-    assert network.stages() == (TrainingStage(begins=0.0), TrainingStage(begins=0.6, learning_rate=0.3))
-    for stage in (0, 1):
+def test_stages_follow_the_shares():
+    network = skipnet(
+        mlp(), plain_share=0.25, supervised_share=0.25, settled_share=0.125, reinforcement_learning_rate=0.3
+    )
+    assert network.stages() == (
+        TrainingStage(begins=0.0),
+        TrainingStage(begins=0.25),
+        TrainingStage(begins=0.5, learning_rate=0.3),
+        TrainingStage(begins=0.875, learning_rate=0.3),
+    )
+
+
+def test_gates_learn_at_a_rate_of_their_own():
+    options = make_relaxation({"name": "skipnet", "gate_learning_rate": 0.3}).recipe_options()
+    assert options == {"architecture_learning_rate_factor": 0.3}
+
+
+def test_without_a_plain_share_the_first_stage_has_gates():
+    assert Timetable.of(skipnet(mlp(), supervised_share=0.6), num_steps=10).stage_at(0) == SUPERVISED
+    assert Timetable.of(skipnet(mlp(), supervised_share=0.0), num_steps=10).stage_at(0) == REINFORCED
+
+
+def test_a_plain_stage_trains_the_chain_alone_and_costs_no_gates():
+    network = skipnet(mlp()).double()
+    assert isinstance(network, Growing)
+    x_B, y_B = batch()
+    sizes, flops = [], []
+    for stage in Stage:
         network.begin_stage(stage)
-        assert network.is_supervised is (stage == 0)
+        sizes.append(network.size())
+        flops.append(count_flops(lambda: network.objective(x_B, y_B, per_example).backward()))
+    assert sizes[1] == sizes[2]
+    assert len(set(sizes)) == 3
+    assert flops[0] < flops[3] < flops[1] == flops[2]
+    network.zero_grad()
+    network.begin_stage(PLAIN)
+    objective = network.objective(x_B, y_B, per_example)
+    torch.testing.assert_close(objective, per_example(network.chain(x_B), y_B).mean())
+    objective.backward()
+    assert all(parameter.grad is None for parameter in network.gates.parameters())
+    network.grow_fully()
+    assert network.size() == sizes[1]
 
 
-@pytest.mark.parametrize("stage", [0, 1])
+def test_refuses_shares_of_more_than_a_whole():
+    with pytest.raises(InvalidInput, match="at most 1 with plain_share and settled_share") as caught:
+        make_relaxation({"name": "skipnet", "plain_share": 0.2, "supervised_share": 0.7, "settled_share": 0.2})
+    assert caught.value.field == "supervised_share"
+    make_relaxation({"name": "skipnet", "plain_share": 0.1, "supervised_share": 0.2, "settled_share": 0.7})
+
+
+def test_a_settled_stage_trains_the_chain_under_the_policy_that_is_used():
+    network = spread(skipnet(mlp()).double())
+    x_B, y_B = batch()
+    network.begin_stage(SETTLED)
+    _, _, g_BN = network.walk(x_B, hard)
+    objective = network.objective(x_B, y_B, per_example)
+    under_it_BK, _ = walk(network.chain, x_B, given(g_BN), blocks=network.blocks, step=masked)
+    torch.testing.assert_close(objective, per_example(under_it_BK, y_B).mean())
+    objective.backward()
+    assert all(parameter.grad is None for parameter in network.gates.parameters())
+    assert network.chain.head.weight.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("stage", [SUPERVISED, REINFORCED])
 @pytest.mark.parametrize("gate", ["straight_through", "soft", "gumbel"])
 def test_both_stages_move_every_parameter(stage, gate):
     network = spread(skipnet(mlp(), supervised_gate=gate))
@@ -230,8 +289,6 @@ def test_answers_are_those_of_the_hard_policy_without_what_it_skips(gate):
         assert torch.equal(g_BN, (s_BN.sigmoid() >= 0.5).double())
         skipping, _, _ = network.walk(x_B, hard, step=compacted)
     torch.testing.assert_close(skipping, y_BK, rtol=0, atol=1e-12)
-    network.train()
-    torch.testing.assert_close(network(x_B), y_BK)
 
 
 @torch.no_grad()
@@ -299,7 +356,7 @@ def test_a_derived_chain_may_go_on_from_the_supernet():
     torch.testing.assert_close(heir(x_B), network.chain.head(network.chain.hidden_states(x_B)[len(blocks)]))
 
 
-@pytest.mark.parametrize("stage", [0, 1])
+@pytest.mark.parametrize("stage", [SUPERVISED, REINFORCED])
 @pytest.mark.parametrize(
     ("options", "gate"),
     [

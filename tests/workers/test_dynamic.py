@@ -11,6 +11,7 @@ from controllers.trial import Kind, Measurement, Proposal
 from search_spaces import make_space
 from search_spaces.compose import answer
 from search_spaces.operating_points import MeasuredPoint
+from search_spaces.relaxations.gated_network import Stage
 from tests.workers.blobs import blobs, job, train
 from workers import flight
 from workers.build import build_network
@@ -22,7 +23,7 @@ SPACE = {
     "exits": {"spacing": 1},
     "gates": {"supervised_share": 0.5},
 }
-NAMES = ("exits", "gates")
+NAMES = ("exits", "gates", "policy")
 VALIDATION, TEST = 40, 23
 TASK = blobs(train_size=64, validation_size=VALIDATION, test_size=TEST)
 
@@ -38,7 +39,7 @@ def dynamic_job(mechanism, **fields):
 
 
 @pytest.mark.parametrize("mechanism", NAMES)
-def test_the_ordinary_recipe_trains_heads_and_gates(mechanism, tmp_path):
+def test_the_ordinary_recipe_trains_heads_gates_and_policies(mechanism, tmp_path):
     one = dynamic_job(mechanism, folder=tmp_path, task=blobs(train_size=64), epochs=4)
     outcome = train(one)
     assert isinstance(outcome, Measurement), outcome
@@ -59,7 +60,7 @@ def test_stages_of_gates_follow_the_schedule_of_the_whole_training(monkeypatch):
     )
     proposal = Proposal(architecture=architecture("gates"), schedule_epochs=5, epochs=2)
     train(dynamic_job("gates", proposal=proposal, epochs=2))
-    assert seen == [0]
+    assert seen == [Stage.SUPERVISED]
 
 
 def searched(mechanism, folder):
@@ -121,7 +122,7 @@ def test_the_final_trial_applies_settings_of_validation_to_test_data(mechanism, 
         for one in points:
             latencies = (one.latency_ms_batch1, one.latency_ms_batch256)
             assert all(each > 0 for each in latencies) if split == "test" else latencies == (None, None)
-    usual = {"exits": "last exit", "gates": "threshold 0.5"}[mechanism]
+    usual = {"exits": "last exit", "gates": "threshold 0.5", "policy": "threshold 0.5"}[mechanism]
     for model, name in (("own", "retrained"), ("delivered", "delivered")):
         (whole,) = [one.point for one in by_part[model, "test"] if one.setting.label == usual]
         assert whole.accuracy == pytest.approx(outcome.metrics[f"{name}_test_accuracy"])

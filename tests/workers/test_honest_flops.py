@@ -82,6 +82,10 @@ TRIALS = {
     "skipped blocks, both stages": (RESNET, supernet(name="skipnet", supervised_share=0.5)),
     "skipped blocks, convolutional gates": (RESNET, supernet(name="skipnet", supervised_share=0.5, gate="ff1")),
     "skipped blocks, from scratch": (TIED, supernet(name="skipnet", supervised_share=0)),
+    "skipped blocks, all stages": (
+        RESNET,
+        supernet(name="skipnet", plain_share=0.25, supervised_share=0.25, settled_share=0.25),
+    ),
     "dropped blocks, all stages": (RESNET, supernet(name="blockdrop", plain_share=0.2, policy_share=0.4)),
     "dropped blocks, from scratch": (TIED, supernet(name="blockdrop", plain_share=0, policy_share=0)),
     "tied": (TIED, network(TIED, depth=3)),
@@ -92,6 +96,7 @@ TRIALS = {
     "multi-exit, delivered": (RESNET, replace(supernet(name="multi_exit"), deliverable=True)),
     "exits of an architecture": (DYNAMIC, network(DYNAMIC, depth=3, mechanism="exits")),
     "gates of an architecture, both stages": (DYNAMIC, network(DYNAMIC, depth=3, mechanism="gates")),
+    "policy of an architecture, all stages": (DYNAMIC, network(DYNAMIC, depth=3, mechanism="policy")),
     "convolutional gates of an architecture": (DYNAMIC, network(DYNAMIC, mechanism="gates", **{"gates.gate": "ff1"})),
     "static among dynamic": (DYNAMIC, network(DYNAMIC, depth=3)),
 }

@@ -14,9 +14,11 @@ from controllers.cost import ChargeKind, total
 from controllers.supernets import supernet_proposal
 from controllers.trial import Kind, Measurement, Proposal
 from search_spaces import make_space
-from search_spaces.compose import enumerate_space, sample
+from search_spaces.compose import answer, enumerate_space, sample
 from search_spaces.errors import TrialFailed
 from search_spaces.mlp import Mlp
+from search_spaces.relaxations.policed_network import PolicedNetwork
+from search_spaces.relaxations.relaxation import TrainingStage
 from tests.search_spaces.examples import EXAMPLES, make_example
 from tests.workers.blobs import MLP, TRAINING, architecture, blobs, job, train
 from workers.build import build_network
@@ -44,7 +46,9 @@ def counted(example, proposal, training=TRAINING):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_price_of_an_architecture_is_what_is_counted(name):
+def test_the_price_of_an_architecture_is_what_is_counted(name, monkeypatch):
+    """That of a policy is as if all its stages were the costliest, which they are here; below is how they differ."""
+    monkeypatch.setattr(PolicedNetwork, "stages", lambda _: (TrainingStage(begins=0.0),) * 3)
     example, space = EXAMPLES[name], make_example(EXAMPLES[name])
     prices = pricer(space, example["input_shape"])
     rng = np.random.default_rng(0)
@@ -149,6 +153,15 @@ def test_the_price_of_inputs_without_a_label_is_what_is_counted(options, joining
     step = (8 + joining) * (3 * forward - 2 * 4 * 4)
     levels = 2 * (4 * 4 + 2 * 4 * 4 + 3 * 4 * 3)  # level 0 is read by the first exit
     assert price.flops == total(outcome.charges).flops == step + VALIDATION * levels
+
+
+def test_an_architecture_of_several_stages_costs_no_more_than_its_price():
+    example = EXAMPLES["dynamic"]
+    space = make_example(example)
+    prices = pricer(space, example["input_shape"])
+    proposal = Proposal(architecture=answer(space, {"depth": 4, "mechanism": "policy"}, partial=True))
+    price = prices.epoch_cost(proposal, TRAINING) + prices.conclusion_cost(proposal)
+    assert counted(example, proposal) < price.flops
 
 
 def test_a_trial_of_several_stages_is_priced_as_if_all_were_the_costliest():

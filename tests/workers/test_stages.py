@@ -118,7 +118,10 @@ def relaxed(name, recipe_name, num_steps):
     options = {"family": "mlp", "depth": {"min": 1, "max": 3}, "width": 6, "ops": ["residual"]}
     space = make_space(options, input_shape=(4,), num_classes=3)
     torch.manual_seed(0)
-    shares = {"skipnet": {"supervised_share": 0.5}, "blockdrop": {"plain_share": 0.25, "policy_share": 0.5}}
+    shares = {
+        "skipnet": {"plain_share": 0.25, "supervised_share": 0.25, "settled_share": 0.25},
+        "blockdrop": {"plain_share": 0.25, "policy_share": 0.5},
+    }
     network = make_relaxation({"name": name, **shares[name]}).supernet(space)
     return network, make_recipe(recipe_name, network, {}, training=Training(), num_steps=num_steps)
 

@@ -11,10 +11,11 @@ from search_spaces import make_space
 from search_spaces.compose import answer
 from search_spaces.dynamic.dynamic import Dynamic
 from search_spaces.dynamic.gates import OPEN, RecurrentGates
+from search_spaces.dynamic.skipping_settings import THRESHOLDS
 from search_spaces.flops import count_flops
 from search_spaces.operating_points import MeasuredPoint, Setting
 from search_spaces.relaxations import make_relaxation
-from search_spaces.relaxations.gated_network import THRESHOLDS
+from search_spaces.relaxations.policed_network import PolicedNetwork
 from search_spaces.values import dump, load
 
 MLP = {"family": "mlp", "depth": [1, 3], "width": 8, "ops": ["residual"]}
@@ -41,8 +42,11 @@ NETWORKS = {
     "exits of images": lambda: architecture(IMAGES, (1, 8, 8), "exits", **{"exits.spacing": 2}),
     "gates": lambda: architecture(MLP, (5,), "gates"),
     "gates of images": lambda: architecture(IMAGES, (1, 8, 8), "gates", **{"gates.gate": "ff1"}),
+    "policy": lambda: architecture(MLP, (5,), "policy"),
+    "policy of images": lambda: architecture(IMAGES, (1, 8, 8), "policy"),
     "tied exits": lambda: supernet({**MLP, "tied": True}, (5,), "multi_exit"),
     "tied gates": lambda: supernet({**MLP, "tied": True}, (5,), "skipnet"),
+    "tied policy": lambda: supernet({**MLP, "tied": True}, (5,), "blockdrop"),
 }
 ALL = pytest.mark.parametrize("name", NETWORKS)
 
@@ -55,11 +59,16 @@ def make(name):
     with torch.no_grad():
         if isinstance(getattr(network, "gates", None), RecurrentGates):
             network.gates.score.bias.sub_(OPEN)
-        for parameter in (*getattr(network, "gates", network).parameters(),):
+        if isinstance(network, PolicedNetwork):  # whose head says the same of all inputs
+            for parameter in network.policy[1].head.parameters():
+                torch.nn.init.normal_(parameter)
+        deciding = getattr(network, "gates", getattr(network, "policy", network))
+        for parameter in deciding.parameters():
             parameter.mul_(3)
     x_B = torch.randn(BATCH, *network.space.input_shape, dtype=torch.float64)
     network.train()
-    network(x_B)  # moves the running statistics
+    for _ in range(30):
+        network(x_B)  # moves the running statistics
     return network.eval(), x_B, torch.arange(BATCH) % 3
 
 

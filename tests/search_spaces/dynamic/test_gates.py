@@ -80,7 +80,7 @@ def test_ff_gate_1_step_by_step():
     h = F.relu(scale * F.conv2d(h, first.weight, padding=1))
     h = F.relu(scale * F.conv2d(h, second.weight, padding=1, stride=2))
     assert h.shape == (4, 3, 2, 2)
-    torch.testing.assert_close(gate(h_BCHW), F.linear(h.mean(dim=(2, 3)), linear.weight, linear.bias))
+    torch.testing.assert_close(gate(h_BCHW), F.linear(scale * h.mean(dim=(2, 3)), linear.weight, linear.bias))
 
 
 def test_the_recurrent_gates_are_an_lstm_over_the_blocks():
