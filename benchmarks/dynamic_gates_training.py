@@ -8,19 +8,18 @@ Shapes: B batch, M inputs, N blocks that can be skipped, K classes.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
+import trained as service
 from depth_tasks import FASHION, images
 from torch import Tensor, nn
 
 from controllers.supernets import supernet_proposal
-from controllers.trial import Measurement, Proposal
+from controllers.trial import Proposal
 from search_spaces import make_space
 from search_spaces.compose import answer
 from search_spaces.dynamic.hard_gates import hard
@@ -28,14 +27,11 @@ from search_spaces.dynamic.skipping import executed_flops
 from search_spaces.flops import count_flops, inference_flops, level_flops
 from search_spaces.relaxations.blockdrop import BlockDropNetwork
 from search_spaces.relaxations.skipnet import SkipNetwork
-from workers import flight
 from workers.build import build_network
 from workers.evaluate import BATCH_SIZE
-from workers.job import Job
 from workers.recipes import make_recipe
 from workers.recipes.stages import Timetable
 from workers.tasks import SearchData, Split, make_task
-from workers.train import run
 from workers.training import Training
 
 _SPLITS = {"validation_size": 2000, "test_size": 3000}
@@ -181,21 +177,14 @@ def trained(comparison: str, name: str, seed: int) -> tuple[nn.Module, int, floa
     tried = range(of_static - FEWER, of_static + MORE + 1)
     costs = {epochs: training_flops(proposal, space, data, epochs) for epochs in tried}
     epochs = min(costs, key=lambda number: abs(costs[number] - budget))
-    with tempfile.TemporaryDirectory() as folder:
-        job = Job(
-            proposal=proposal,
-            space=CHAIN,
-            task=COMPARISONS[comparison].task,
-            training=TRAINING,
-            epochs=epochs,
-            seed=seed,
-            folder=Path(folder),
-        )
-        outcome = run(job, device=torch.device("cpu"), report=lambda *_: None)
-        assert isinstance(outcome, Measurement), outcome
-        weights = flight.load_tensors(Path(folder) / flight.WEIGHTS, torch.device("cpu"))
-    network = build_network(proposal, space, seed=seed).eval()
-    network.load_state_dict(weights)
+    network, _ = service.train(
+        proposal,
+        space=CHAIN,
+        task=COMPARISONS[comparison].task,
+        training=TRAINING,
+        epochs=epochs,
+        seed=seed,
+    )
     return network, epochs, costs[epochs] / budget
 
 

@@ -8,7 +8,6 @@ Shapes: B batch, E exits, K classes, N draws.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -17,11 +16,12 @@ from statistics import mean
 from typing import Any
 
 import torch
+import trained as service
 from depth_tasks import FASHION, images
 from torch import Tensor, nn
 
 from controllers.supernets import supernet_proposal
-from controllers.trial import Measurement, Proposal
+from controllers.trial import Proposal
 from search_spaces import make_space
 from search_spaces.architecture import canonical_json
 from search_spaces.chain_space import ChainSpace
@@ -34,12 +34,8 @@ from search_spaces.dynamic.operating_point import exit_flops, operating_point
 from search_spaces.flops import inference_flops
 from search_spaces.relaxations.chains import architecture_of
 from search_spaces.space import SearchSpace
-from workers import flight
-from workers.build import build_network
-from workers.job import Job
 from workers.pricing import DataShape, Pricer
 from workers.tasks import SearchData, Split, make_task
-from workers.train import run
 from workers.training import Training
 
 DEPTH = 10
@@ -150,21 +146,14 @@ def train(setting: Setting, task: str, name: str, network: Network, seed: int) -
     space = _space(setting, network, data)
     proposal = network.proposal(space)
     epochs, share = affordable(setting, space, proposal, data)
-    with tempfile.TemporaryDirectory() as folder:
-        job = Job(
-            proposal=proposal,
-            space=network.space_options(setting),
-            task=setting.task(task),
-            training=setting.training,
-            epochs=epochs,
-            seed=seed,
-            folder=Path(folder),
-        )
-        outcome = run(job, device=torch.device("cpu"), report=lambda *_: None)
-        assert isinstance(outcome, Measurement), outcome
-        weights = flight.load_tensors(Path(folder) / flight.WEIGHTS, torch.device("cpu"))
-    trained = build_network(proposal, space, seed=seed).eval()
-    trained.load_state_dict(weights)
+    trained, _ = service.train(
+        proposal,
+        space=network.space_options(setting),
+        task=setting.task(task),
+        training=setting.training,
+        epochs=epochs,
+        seed=seed,
+    )
     common = {"task": task, "network": name, "seed": seed, "epochs": epochs, "training_share": share}
     with torch.no_grad():
         return [asdict(Line(**common, **point)) for point in _points(trained, data.validation, test)]

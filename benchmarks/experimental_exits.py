@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from trained import train_supernet
 
+from controllers.cost import total
 from search_spaces.experimental.meta_exits import MetaNetwork
 from search_spaces.relaxations.multi_exit import MultiExitNetwork
 from workers.tasks import SearchData, Split, make_task
@@ -191,9 +192,9 @@ def _score(start: nn.Module, shots: Split, splits: list[Split], steps: int, rate
 def train(one: Method, task: Mapping[str, Any], *, seed: int, epochs: int) -> tuple[MultiExitNetwork, int]:
     """The trained network, and the FLOPs that its training was charged."""
     training = replace(TRAINING, epochs=epochs)
-    network, flops = train_supernet(one, space=CHAIN, task=task, training=training, seed=seed)
+    network, measured = train_supernet(one, space=CHAIN, task=task, training=training, seed=seed)
     assert isinstance(network, MultiExitNetwork)
-    return network, flops
+    return network, total(measured.charges).flops
 
 
 @torch.no_grad()

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -26,18 +25,12 @@ from typing import Any
 import torch
 from as_markdown import head, row
 from machine import describe_machine
+from trained import train_supernet
 
-from controllers.supernets import supernet_proposal
-from controllers.trial import Measurement
-from search_spaces import make_space
-from search_spaces.relaxations import make_relaxation
 from search_spaces.relaxations.act import act
 from search_spaces.relaxations.halting import HaltingNetwork
 from search_spaces.relaxations.ponder import log_stops
-from workers import flight
-from workers.job import Job
 from workers.tasks import make_task
-from workers.train import run
 from workers.training import Training
 
 SPACE = {
@@ -59,34 +52,18 @@ TRAINING = Training(epochs=72, batch_size=128, learning_rate=0.005, clip_norm=1.
 def measure(length: int, rule: str, seed: int) -> dict[str, Any]:
     """One training: mean steps and accuracies, and the mean step by number of elements, from 1."""
     task = {"name": "workers.tasks.parity:Parity", "length": length, "train_size": 8192, "validation_size": 2048}
-    proposal = supernet_proposal(RULES[rule])
-    with tempfile.TemporaryDirectory() as folder:
-        job = Job(
-            proposal=proposal,
-            space=SPACE,
-            task=task,
-            training=TRAINING,
-            epochs=TRAINING.epochs,
-            seed=seed,
-            folder=Path(folder),
-        )
-        outcome = run(job, device=torch.device("cpu"), report=lambda *_: None)
-        assert isinstance(outcome, Measurement), outcome
-        weights = flight.load_tensors(Path(folder) / flight.WEIGHTS, torch.device("cpu"))
-    data = make_task(task).load()
-    space = make_space(SPACE, input_shape=data.input_shape, num_classes=data.num_classes)
-    network = make_relaxation(RULES[rule]).supernet(space)
+    network, measured = train_supernet(RULES[rule], space=SPACE, task=task, training=TRAINING, seed=seed)
     assert isinstance(network, HaltingNetwork)
-    network.load_state_dict(weights)
+    data = make_task(task).load()
     step_N, num_elements_N = mean_steps(network, data.train.x), (data.train.x != 0).sum(dim=1)
     with torch.no_grad():
         correct_N = network(data.train.x).argmax(dim=1) == data.train.y
     return {
         "steps": step_N.mean().item(),
         "accuracy": correct_N.float().mean().item(),
-        "held_out_steps": sum(level * share for level, share in enumerate(outcome.profile)),
-        "held_out_accuracy": outcome.metrics["val_accuracy"],
-        "derived": outcome.derived[0].depth,
+        "held_out_steps": sum(level * share for level, share in enumerate(measured.profile)),
+        "held_out_accuracy": measured.metrics["val_accuracy"],
+        "derived": measured.derived[0].depth,
         "by_elements": [step_N[num_elements_N == count].mean().item() for count in range(1, length + 1)],
     }
 

@@ -1,4 +1,4 @@
-"""A supernet as the service trains it, for benchmarks that look at the network itself."""
+"""A network as the service trains it, for benchmarks that look at the network itself."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from controllers.cost import total
 from controllers.supernets import supernet_proposal
-from controllers.trial import Measurement
+from controllers.trial import Measurement, Proposal
 from search_spaces import make_space
 from workers import flight
 from workers.build import build_network
@@ -24,23 +23,23 @@ from workers.training import Training
 CPU = torch.device("cpu")
 
 
-def train_supernet(
-    relaxation: Mapping[str, Any],
+def train(
+    proposal: Proposal,
     *,
     space: Mapping[str, Any],
     task: Mapping[str, Any],
     training: Training,
+    epochs: int,
     seed: int,
-) -> tuple[nn.Module, int]:
-    """The trained network, in evaluation mode, and the FLOPs that its trial was charged."""
-    proposal = supernet_proposal(relaxation)
+) -> tuple[nn.Module, Measurement]:
+    """The trained network, in evaluation mode, and what its trial measured."""
     with tempfile.TemporaryDirectory() as folder:
         job = Job(
             proposal=proposal,
             space=space,
             task=task,
             training=training,
-            epochs=training.epochs,
+            epochs=epochs,
             seed=seed,
             folder=Path(folder),
         )
@@ -51,4 +50,17 @@ def train_supernet(
     made = make_space(space, input_shape=data.input_shape, num_classes=data.num_classes)
     network = build_network(proposal, made, seed=seed)
     network.load_state_dict(weights)
-    return network.eval(), total(outcome.charges).flops
+    return network.eval(), outcome
+
+
+def train_supernet(
+    relaxation: Mapping[str, Any],
+    *,
+    space: Mapping[str, Any],
+    task: Mapping[str, Any],
+    training: Training,
+    seed: int,
+) -> tuple[nn.Module, Measurement]:
+    """The same for a supernet that is named."""
+    proposal = supernet_proposal(relaxation)
+    return train(proposal, space=space, task=task, training=training, epochs=training.epochs, seed=seed)
