@@ -32,6 +32,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from controllers.fixed import as_long_as_paid
+from controllers.ladder import go_on
 from controllers.one_shot import OneShot
 from controllers.supernets import whole_supernet
 from controllers.trial import TEMPERATURE, Proposal, Status, Trial
@@ -148,7 +149,9 @@ class Boosting:
             return self._new_member(line)
         if len(line) > 1 or not judged.proposal.resumable:
             raise SearchExhausted("the first member is trained")
-        return going_on(judged)
+        assert judged.proposal.schedule_epochs is not None
+        schedule = judged.proposal.schedule_epochs
+        return replace(go_on(judged, epochs=schedule, schedule_epochs=schedule), min_epochs=1)
 
     def _needs_members(self, judged: Trial) -> bool:
         """Whether more training of the first member promises little."""
@@ -181,16 +184,3 @@ class Boosting:
         assert trial.measurement is not None
         temperature = max(trial.measurement.metrics.get(TEMPERATURE, 1.0), 1.0)
         return math.pow(temperature, self.calibration)
-
-
-def going_on(parent: Trial) -> Proposal:
-    """The rest of the training of a network that paused."""
-    assert parent.measurement is not None
-    return replace(
-        parent.proposal,
-        epochs=parent.proposal.schedule_epochs,
-        parent=parent.number,
-        inherits={},
-        resumed_epochs=parent.measurement.epochs,
-        pause=None,
-    )

@@ -39,15 +39,7 @@ class Ladder:
 
     def promote(self, trial: Trial) -> Proposal:
         """The same network, trained on to the next rung."""
-        assert trial.measurement is not None
-        return Proposal(
-            architecture=trial.architecture,
-            epochs=self.epochs[self.rung(trial) + 1],
-            parent=trial.number,
-            resumed_epochs=trial.measurement.epochs,
-            schedule_epochs=self.epochs[-1],
-            prunable=False,
-        )
+        return go_on(trial, epochs=self.epochs[self.rung(trial) + 1], schedule_epochs=self.epochs[-1])
 
 
 def make_ladder(*, min_epochs: int, max_epochs: int, reduction_factor: int) -> Ladder:
@@ -62,6 +54,19 @@ def make_ladder(*, min_epochs: int, max_epochs: int, reduction_factor: int) -> L
     while epochs[-1] // reduction_factor >= min_epochs:
         epochs.append(epochs[-1] // reduction_factor)
     return Ladder(epochs=tuple(reversed(epochs)))
+
+
+def go_on(trial: Trial, *, epochs: int, schedule_epochs: int) -> Proposal:
+    """The same training from where a trial stopped, up to `epochs` of a schedule that reaches that far."""
+    assert trial.measurement is not None
+    return Proposal(
+        architecture=trial.architecture,
+        epochs=epochs,
+        parent=trial.number,
+        resumed_epochs=trial.measurement.epochs,
+        schedule_epochs=schedule_epochs,
+        prunable=False,
+    )
 
 
 def may_go_on(trial: Trial) -> bool:
