@@ -17,6 +17,7 @@ import pandas as pd
 from as_markdown import head, row
 from depth_tasks import JOINT
 from learned_depth import BOOSTED, CLAIM, FIXED, GRIDS, LEARNED, RESULTS, SEARCHED, TASKS
+from paired import points
 
 from nas.statistics.bootstrap import mean
 from nas.statistics.equivalence import MARGIN, paired_equivalence
@@ -175,13 +176,6 @@ def claim(runs: pd.DataFrame) -> None:
     gained, gaps = (sum(one[index] for one in closed) for index in (0, 1))
     share = 100 * gained / gaps
     print(f"\nOf the gap between the best grid and the ceiling, summed over tasks, it closes {share:.0f} %.")
-
-
-def points(estimate: Estimate) -> str:
-    """A difference of accuracies with its interval, in points."""
-    if estimate.low is None or estimate.high is None:
-        return f"{100 * estimate.value:+.2f}"
-    return f"{100 * estimate.value:+.2f} [{100 * estimate.low:+.2f}, {100 * estimate.high:+.2f}]"
 
 
 def interval(estimate: Estimate) -> str:

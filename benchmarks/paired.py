@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from nas.statistics.bootstrap import mean
+from nas.statistics.estimate import Estimate
 
 
 def paired(ours: pd.Series, theirs: pd.Series) -> list[float]:
@@ -17,6 +18,11 @@ def difference(ours: pd.Series, theirs: pd.Series) -> str:
     gaps = paired(ours, theirs)
     if not gaps:
         return "none"
-    found = mean([gaps], bounds=(-1.0, 1.0))
-    interval = "" if found.low is None or found.high is None else f" [{100 * found.low:+.2f}, {100 * found.high:+.2f}]"
-    return f"{100 * found.value:+.2f}{interval}"
+    return points(mean([gaps], bounds=(-1.0, 1.0)))
+
+
+def points(estimate: Estimate) -> str:
+    """A difference of accuracies with its interval, in points."""
+    if estimate.low is None or estimate.high is None:
+        return f"{100 * estimate.value:+.2f}"
+    return f"{100 * estimate.value:+.2f} [{100 * estimate.low:+.2f}, {100 * estimate.high:+.2f}]"
